@@ -1,0 +1,1 @@
+"""Networking of a Linux edge node, kept as its operator asked for."""

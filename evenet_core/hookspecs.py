@@ -1,0 +1,145 @@
+"""Every hook that a plugin may implement.
+
+Hooks are synchronous, pure and quick: they return frozen values. I/O belongs to drivers and monitors.
+An implementation may take fewer arguments than the specification names. A planner that is not in
+charge of an object returns None, and the next plugin is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from evenet_core.model.adapters import Adapter
+from evenet_core.model.policy import FirewallPolicy
+from evenet_core.model.ports import PortKind
+from evenet_core.model.resolved import Instance, Vif
+from evenet_core.reconciler.facts import Facts, Monitor
+from evenet_core.reconciler.item import Driver, Item
+
+if TYPE_CHECKING:
+    from evenet_core.linux.rtnl import Rtnl
+
+__all__ = [
+    "API_VERSION",
+    "Context",
+    "PluginInfo",
+    "PortDevice",
+    "PortIdentity",
+    "PortQuirks",
+    "hookimpl",
+    "hookspec",
+]
+
+API_VERSION = 1  # grows when a hook changes incompatibly
+
+hookspec = pluggy.HookspecMarker("evenet")
+hookimpl = pluggy.HookimplMarker("evenet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginInfo:
+    """What a plugin says of itself."""
+
+    name: str
+    version: str
+    api_version: int = API_VERSION
+    summary: str = ""
+    capabilities: tuple[str, ...] = ()  # link.ethernet, ni.switch, firewall.nftables, ipv6 ...
+    settings_schema: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortDevice:
+    """A network device as udev and the kernel describe it."""
+
+    ifname: str
+    properties: Mapping[str, str] = field(default_factory=dict)  # udev properties
+    driver: str = ""
+    mac: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortIdentity:
+    """What a device is, and the addresses that stay when its name does not."""
+
+    kind: PortKind
+    pci: str = ""
+    usb: str = ""
+    serial: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortQuirks:
+    """Vendor knowledge about one NIC or modem."""
+
+    reason: str  # one sentence for people
+    offloads_off: tuple[str, ...] = ()  # ethtool feature names
+    settle_seconds: float = 0.0
+    max_virtual_functions: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What drivers and monitors are given to work with."""
+
+    rtnl: Rtnl
+    run_dir: Path  # volatile, ours alone: daemons, lease files
+    state_dir: Path  # durable, ours alone
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of this plugin
+
+
+class EvenetSpec:
+    """The hooks, prefix `evenet_`."""
+
+    @hookspec
+    def evenet_plugin_info(self) -> PluginInfo:
+        """Name, version, API version it was written for, capabilities."""
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def evenet_identify_port(self, device: PortDevice) -> PortIdentity | None:
+        """What is this device: Ethernet, WiFi, cellular, and its stable addresses?"""
+
+    @hookspec
+    def evenet_port_quirks(self, device: PortDevice, identity: PortIdentity) -> PortQuirks | None:
+        """What must be known about this piece of hardware?"""
+
+    @hookspec(firstresult=True)
+    def evenet_plan_link(self, adapter: Adapter, facts: Facts) -> list[Item] | None:
+        """Items that bring this adapter's link up. The link's name is `adapter.ifname`."""
+
+    @hookspec(firstresult=True)
+    def evenet_plan_addressing(self, adapter: Adapter, facts: Facts) -> list[Item] | None:
+        """Items that give this adapter addresses and routes."""
+
+    @hookspec(firstresult=True)
+    def evenet_plan_network_instance(self, instance: Instance, facts: Facts) -> list[Item] | None:
+        """Items of this network instance, except those of its VIFs."""
+
+    @hookspec(firstresult=True)
+    def evenet_plan_vif(self, instance: Instance, vif: Vif, facts: Facts) -> list[Item] | None:
+        """Items of one app's interface."""
+
+    @hookspec(firstresult=True)
+    def evenet_plan_firewall(self, policy: FirewallPolicy, facts: Facts) -> list[Item] | None:
+        """Items of the firewall in use that realise this policy."""
+
+    @hookspec
+    def evenet_probes(self) -> Mapping[str, Any]:
+        """Connectivity probes by name (`icmp`, `tcp`, `http`): see `evenet_core.probing`."""
+        raise NotImplementedError
+
+    @hookspec
+    def evenet_drivers(self, context: Context) -> Sequence[Driver]:
+        """The drivers this plugin brings."""
+        raise NotImplementedError
+
+    @hookspec
+    def evenet_monitors(self, context: Context) -> Sequence[Monitor]:
+        """The monitors this plugin brings."""
+        raise NotImplementedError

@@ -1,0 +1,44 @@
+"""Facts: what monitors observe and nobody commands. A fact is a name and a frozen value.
+
+| name | value | from |
+|---|---|---|
+| `link:IFNAME` | `LinkFact` | netlink monitor |
+| `lease:IFNAME/SOURCE` | `Lease` | lease monitors (dhcp, cellular) |
+| `app-lease:BRIDGE/MAC` | address as text | lease files of NI services |
+| `route-choice:INSTANCE/DESTINATION` | label of the chosen port | prober |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["LinkFact", "lease_fact", "link_fact", "route_choice_fact"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkFact:
+    """A network device of the kernel, as far as planners care."""
+
+    index: int
+    mac: str
+    mtu: int
+    up: bool  # administratively
+    carrier: bool
+    master: str = ""
+    kind: str = ""  # IFLA_INFO_KIND: bridge, veth, vlan ...; empty for hardware
+    ours: bool = False  # carries evenet's mark
+
+
+def link_fact(ifname: str) -> str:
+    """Name of the fact on a link."""
+    return f"link:{ifname}"
+
+
+def lease_fact(ifname: str, source: str) -> str:
+    """Name of the fact on what `source` reports for an interface."""
+    return f"lease:{ifname}/{source}"
+
+
+def route_choice_fact(instance: str, destination: object) -> str:
+    """Name of the fact on the port chosen for a route of an instance."""
+    return f"route-choice:{instance}/{destination}"

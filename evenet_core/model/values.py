@@ -1,0 +1,63 @@
+"""Small values that the whole vocabulary is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
+from typing import Annotated, TypeAlias
+
+from msgspec import Meta
+
+__all__ = [
+    "Cost",
+    "DhcpRange",
+    "IPAddress",
+    "IPInterface",
+    "IPNetwork",
+    "InterfaceName",
+    "Label",
+    "MacAddress",
+    "Mtu",
+    "Name",
+    "PortNumber",
+    "Protocol",
+    "VlanId",
+]
+
+IPAddress: TypeAlias = IPv4Address | IPv6Address
+IPNetwork: TypeAlias = IPv4Network | IPv6Network
+IPInterface: TypeAlias = IPv4Interface | IPv6Interface
+
+# Linux: 1..15 bytes, no '/', no white space, not '.' or '..' (dev_valid_name in net/core/dev.c);
+# narrower here, because these names reach rules, file names and argument lists.
+InterfaceName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}\Z")]
+MacAddress: TypeAlias = Annotated[str, Meta(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}\Z")]
+Label: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
+Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
+VlanId: TypeAlias = Annotated[int, Meta(ge=1, le=4094)]
+Cost: TypeAlias = Annotated[int, Meta(ge=0, le=255)]
+Mtu: TypeAlias = Annotated[int, Meta(ge=1280, le=65535)]  # L3 MTU in bytes
+PortNumber: TypeAlias = Annotated[int, Meta(ge=1, le=65535)]
+
+
+class Protocol(StrEnum):
+    """L4 protocol that a rule or forward speaks of."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DhcpRange:
+    """Addresses handed out, both ends included."""
+
+    start: IPAddress
+    end: IPAddress

@@ -1,0 +1,125 @@
+"""Items: units of desired state. A value, an identity, and what must be there before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+
+__all__ = ["Change", "Driver", "Item", "ItemKey", "Op", "Outcome", "Requires"]
+
+
+class ItemKey(tuple[Any, ...]):
+    """Identity of an item: its kind, then what tells it from others of that kind.
+
+    Parts are text and numbers only, so that keys are quick to hash and to show.
+    """
+
+    __slots__ = ()
+
+    @property
+    def kind(self) -> str:
+        return str(self[0])
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in self)
+
+
+@dataclass(frozen=True, slots=True)
+class Requires:
+    """One thing that must be there before an item can be.
+
+    It is another item of the intent, or something that exists without us (a physical port).
+    """
+
+    key: ItemKey
+    because: str = ""
+
+
+class Item:
+    """Base of every item. Subclasses are frozen, slotted dataclasses; equality decides "in sync".
+
+    Fields that say nothing about the state (only why it is wanted) are declared with `compare=False`.
+    """
+
+    __slots__ = ()
+
+    kind: ClassVar[str]
+
+    @property
+    def key(self) -> ItemKey:
+        """Identity: stays the same while the value changes."""
+        raise NotImplementedError
+
+    @property
+    def requires(self) -> tuple[Requires, ...]:
+        """What must be there before; also what must not go before this has gone."""
+        return ()
+
+    @property
+    def description(self) -> str:
+        """One line for people."""
+        return str(self.key)
+
+    def replaces(self, other: Item) -> bool:
+        """Whether a change from `other` (same key) needs delete and create instead of an update."""
+        return False
+
+
+class Op(StrEnum):
+    """What a change does."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+I_co = TypeVar("I_co", bound=Item, covariant=True)
+I = TypeVar("I", bound=Item)  # noqa: E741  the design's name
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One create, update or delete. `before` is None for a create, `after` None for a delete."""
+
+    op: Op
+    before: Item | None
+    after: Item | None
+
+    @property
+    def item(self) -> Item:
+        item = self.after if self.after is not None else self.before
+        assert item is not None
+        return item
+
+    @property
+    def key(self) -> ItemKey:
+        return self.item.key
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one change: `error` None = done."""
+
+    change: Change
+    error: Exception | None = None
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """Observes and changes all items of its kinds. The only code that changes the system."""
+
+    kinds: tuple[str, ...]
+
+    async def observe(self) -> Iterable[Item]:
+        """All items that exist and carry our mark."""
+        ...
+
+    async def apply(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        """Carry out one batch; one outcome a change, in the same order.
+
+        Deletes in a batch are carried out before creates. Creating what exists and deleting what is
+        gone succeed.
+        """
+        ...

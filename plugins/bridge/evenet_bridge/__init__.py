@@ -1,0 +1,1 @@
+"""evenet plugin: Local and switch network instances."""

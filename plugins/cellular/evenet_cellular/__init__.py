@@ -1,0 +1,1 @@
+"""evenet plugin: Cellular adapters."""

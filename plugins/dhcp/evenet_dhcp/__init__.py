@@ -1,0 +1,1 @@
+"""evenet plugin: DHCP and static addressing with dhcpcd."""

@@ -1,0 +1,1 @@
+"""evenet plugin: Ethernet adapters."""
