@@ -1,0 +1,122 @@
+"""The list of DPCs: which candidate stands before which, what counts as a change, and what is kept.
+
+Order (EVE: spec of device connectivity, B.2), decided for the one that arrives:
+
+1. `manual` goes before everything;
+2. what the controller sent goes before all that it did not send, whatever their dates;
+3. otherwise the newer `time_priority` goes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from evenet_core.device.flatten import CONTROLLER_KEY
+from evenet_core.model.adapters import Adapter, Dpc, Source
+
+__all__ = ["Candidate", "Results", "arranged", "pruned", "same_settings"]
+
+MANUAL_KEY = "manual"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What the tests of one candidate (or of one adapter) said. Times in seconds since the epoch."""
+
+    last_failed: float | None = None
+    last_succeeded: float | None = None
+    last_error: str = ""
+    last_warning: str = ""
+
+    @property
+    def worked(self) -> bool:
+        """The latest test succeeded."""
+        return self.last_succeeded is not None and self.last_succeeded > (self.last_failed or 0.0)
+
+    @property
+    def has_error(self) -> bool:
+        return self.last_failed is not None and not self.worked
+
+    @property
+    def untested(self) -> bool:
+        return self.last_failed is None and self.last_succeeded is None
+
+    def succeeded(self, at: float, warning: str = "") -> Results:
+        return replace(self, last_succeeded=at, last_error="", last_warning=warning)
+
+    def failed(self, at: float, error: str) -> Results:
+        return replace(self, last_failed=at, last_error=error, last_warning="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A DPC and its test results, the adapters' by label."""
+
+    dpc: Dpc
+    results: Results = Results()
+    ports: tuple[tuple[str, Results], ...] = ()
+
+    @property
+    def key(self) -> str:
+        return self.dpc.key
+
+    def port(self, label: str) -> Results:
+        return dict(self.ports).get(label, Results())
+
+
+def arranged(candidates: Sequence[Candidate], arriving: Dpc) -> tuple[Candidate, ...]:
+    """The list with `arriving` at its place; one with the same settings keeps its results."""
+    rest = list(candidates)
+    known = next((c for c in rest if same_settings(c.dpc, arriving)), None)
+    if known is not None:
+        rest.remove(known)
+    if arriving.key == MANUAL_KEY:
+        rest = [candidate for candidate in rest if candidate.key != MANUAL_KEY]
+    entry = Candidate(dpc=arriving) if known is None else replace(known, dpc=arriving)
+    place = next((i for i, other in enumerate(rest) if _before(arriving, other.dpc)), len(rest))
+    return (*rest[:place], entry, *rest[place:])
+
+
+def _before(arriving: Dpc, existing: Dpc) -> bool:
+    if arriving.key == MANUAL_KEY:
+        return True
+    if arriving.key == CONTROLLER_KEY and existing.key != CONTROLLER_KEY:
+        return True
+    return arriving.time_priority >= existing.time_priority
+
+
+def same_settings(one: Dpc, other: Dpc) -> bool:
+    """Whether two DPCs of one source ask for the same; dates do not count."""
+    return one.key == other.key and len(one.adapters) == len(other.adapters) and same_network(one, other)
+
+
+def same_network(one: Dpc, other: Dpc) -> bool:
+    """Whether two DPCs, of whatever source, make the same network of this node."""
+    return [_comparable(a) for a in one.adapters] == [_comparable(a) for a in other.adapters]
+
+
+def _comparable(adapter: Adapter) -> Adapter:
+    return replace(adapter, source=Source(), network="", printed_label="", table=0, rank=0)
+
+
+def pruned(candidates: Sequence[Candidate], current: int) -> tuple[tuple[Candidate, ...], int]:
+    """The candidates worth keeping, and the index of the current one among them (EVE: B.4)."""
+    controller_worked = any(c.key == CONTROLLER_KEY and c.results.last_succeeded is not None for c in candidates)
+    kept: list[Candidate] = []
+    index = -1
+    for i, candidate in enumerate(candidates):
+        first_of_key = all(candidate.key != other.key for other in kept)
+        a_kept_one_worked = any(other.results.worked for other in kept)
+        keep = (
+            i in (0, current)
+            or (candidate.results.worked and not a_kept_one_worked)
+            or (candidate.key == CONTROLLER_KEY and first_of_key)
+            or (not controller_worked and first_of_key)
+            or (candidate.key == MANUAL_KEY and not a_kept_one_worked)
+        )
+        if keep:
+            if i == current:
+                index = len(kept)
+            kept.append(candidate)
+    return tuple(kept), index

@@ -1,0 +1,33 @@
+"""The verdict of a connectivity test on one port."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["PortVerdict", "Reason"]
+
+
+class Reason(StrEnum):
+    """Class of a verdict (EVE: spec of device connectivity, D.2)."""
+
+    SUCCESS = "success"
+    REMOTE_TEMPORARY = "remote-temporary-failure"  # the controller's trouble: the config is good
+    NOT_READY = "port-not-ready"  # no address, no name server yet
+    FAILURE = "failure"
+    NOT_TESTED = "not-tested"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortVerdict:
+    """What the test of one port said; nothing of any other port went into it."""
+
+    label: str
+    reason: Reason
+    error: str = ""
+    warning: str = ""
+
+    @property
+    def good(self) -> bool:
+        """The port's config works: it got an answer, or only the controller is out of order."""
+        return self.reason in (Reason.SUCCESS, Reason.REMOTE_TEMPORARY)
