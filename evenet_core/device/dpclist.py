@@ -3,7 +3,8 @@
 Order (EVE: spec of device connectivity, B.2), decided for the one that arrives:
 
 1. `manual` goes before everything;
-2. what the controller sent goes before all that it did not send, whatever their dates;
+2. what the controller sent goes before all that it did not send, whatever their dates, and whichever
+   arrives first (a file dated in the future surprises nobody);
 3. otherwise the newer `time_priority` goes first.
 """
 
@@ -81,8 +82,8 @@ def arranged(candidates: Sequence[Candidate], arriving: Dpc) -> tuple[Candidate,
 def _before(arriving: Dpc, existing: Dpc) -> bool:
     if arriving.key == MANUAL_KEY:
         return True
-    if arriving.key == CONTROLLER_KEY and existing.key != CONTROLLER_KEY:
-        return True
+    if (arriving.key == CONTROLLER_KEY) != (existing.key == CONTROLLER_KEY):
+        return arriving.key == CONTROLLER_KEY
     return arriving.time_priority >= existing.time_priority
 
 

@@ -6,11 +6,11 @@ Rules for this file: no clock, no socket; `step` gets the time and returns comma
 |---|---|---|
 | any | `Arrived` | the list is arranged anew; a changed network is tried from the top |
 | waiting, testing | `PortsChanged` | a test runs once some management adapter has an address and a name server |
-| testing | `Tested` good | committed: success at index 0, else fallback |
-| testing | `Tested` bad | again every `RETRY` seconds until `test_duration` has passed, then the next candidate |
+| testing | `Verdicts` good | committed: success at index 0, else fallback |
+| testing | `Verdicts` bad | again every `RETRY` seconds until `test_duration` has passed, then the next candidate |
 | waiting | `Timer` | no address within the budget: the next candidate |
 | committed | `Timer` | periodic test; a fallback tries the top again after `better_interval` |
-| committed | `Tested` bad twice | tried from the top |
+| committed | `Verdicts` bad twice | tried from the top |
 
 Issue "device" goes deep; the table is what holds today.
 """
@@ -31,13 +31,13 @@ __all__ = [
     "Event",
     "Phase",
     "PortsChanged",
+    "RunTest",
     "SetTimer",
     "State",
-    "Test",
-    "Tested",
     "Timer",
     "Timers",
     "Use",
+    "Verdicts",
     "step",
 ]
 
@@ -98,8 +98,8 @@ class PortsChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
-    """The test that `Test` asked for is done."""
+class Verdicts:
+    """The test that `RunTest` asked for is done."""
 
     verdicts: tuple[PortVerdict, ...]
 
@@ -109,7 +109,7 @@ class Timer:
     """The time that `SetTimer` asked for has come."""
 
 
-Event = Arrived | PortsChanged | Tested | Timer
+Event = Arrived | PortsChanged | Verdicts | Timer
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class RunTest:
     """Try to reach the controller through every management adapter."""
 
 
@@ -131,7 +131,7 @@ class SetTimer:
     at: float
 
 
-Command = Use | Test | SetTimer
+Command = Use | RunTest | SetTimer
 
 
 def step(state: State, event: Event, now: float) -> tuple[State, list[Command]]:
@@ -141,7 +141,7 @@ def step(state: State, event: Event, now: float) -> tuple[State, list[Command]]:
             return _arrived(state, dpc, now)
         case PortsChanged(ready):
             return _ports_changed(state, ready, now)
-        case Tested(verdicts):
+        case Verdicts(verdicts):
             return _tested(replace(state, test_running=False), verdicts, now)
         case Timer():
             return _timer(state, now)
@@ -185,7 +185,7 @@ def _ports_changed(state: State, ready: bool, now: float) -> tuple[State, list[C
         return replace(state, test_again=True), []
     if state.phase is Phase.WAITING:
         state = replace(state, phase=Phase.TESTING, started=now)
-    return replace(state, test_running=True), [Test()]
+    return replace(state, test_running=True), [RunTest()]
 
 
 def _tested(state: State, verdicts: Sequence[PortVerdict], now: float) -> tuple[State, list[Command]]:
@@ -272,4 +272,4 @@ def _timer(state: State, now: float) -> tuple[State, list[Command]]:
     due = state.timers.better_interval
     if state.phase is Phase.COMMITTED and state.current > 0 and due and now - state.started >= due:
         return _try(state, 0, now)
-    return replace(state, test_running=True), [Test()]
+    return replace(state, test_running=True), [RunTest()]

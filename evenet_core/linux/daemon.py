@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from evenet_core.reconciler.item import Item, ItemKey, Requires
@@ -28,7 +28,7 @@ class Daemon(Item):
     argv: tuple[str, ...]
     files: tuple[tuple[str, str], ...] = ()  # name in the run directory, content; mode 0600
     reloadable: tuple[tuple[str, str], ...] = ()
-    needs: tuple[Requires, ...] = ()
+    needs: tuple[Requires, ...] = field(default=(), compare=False)
 
     @property
     def key(self) -> ItemKey:

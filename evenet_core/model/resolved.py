@@ -96,3 +96,4 @@ class Instance:
     vifs: tuple[Vif, ...] = ()
     host_sets: tuple[str, ...] = ()  # names of `host` rules: the resolver adds their answers to firewall sets
     error: str = ""
+    blocked: bool = False  # the error forbids building it; without, the rest works in spite of the error

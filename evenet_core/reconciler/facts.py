@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["FactChange", "Facts", "Monitor"]
+__all__ = ["FULL_PICTURE", "FactChange", "Facts", "Monitor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,10 @@ class FactChange:
 
     name: str
     value: Any
+
+
+FULL_PICTURE = FactChange("", None)
+"""A monitor yields it once, when it has told all that holds at its start: planning waits for it."""
 
 
 class Facts:
@@ -33,6 +37,6 @@ class Facts:
 
 
 class Monitor(Protocol):
-    """Listens to the system. The first facts are the full picture, then come changes."""
+    """Listens to the system. First comes the full picture, then `FULL_PICTURE`, then changes."""
 
     def facts(self) -> AsyncIterator[FactChange]: ...

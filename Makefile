@@ -1,0 +1,39 @@
+# One command each, the same on a laptop and in CI. `make install` brings a fresh Debian 12 to a working .venv.
+VENV   := .venv
+BIN    := $(VENV)/bin
+PYTEST := $(BIN)/pytest
+JOBS   ?= auto
+
+.PHONY: install demo test lint types unit namespace bench clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: scripts/install pyproject.toml $(wildcard plugins/*/pyproject.toml) examples/vendor-plugin/pyproject.toml
+	scripts/install $(VENV)
+	touch $@
+
+demo: install
+	$(BIN)/python examples/demo.py
+
+test: install
+	$(PYTEST) -n $(JOBS) --dist loadgroup
+
+unit: install
+	$(PYTEST) tests/unit -n $(JOBS)
+
+namespace: install
+	$(PYTEST) tests/namespace -n $(JOBS) --dist loadgroup
+
+lint: install types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: install
+	$(BIN)/mypy evenet_core plugins/*/evenet_* examples/vendor-plugin/acme_nic tests
+
+bench: install
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build *.egg-info plugins/*/*.egg-info

@@ -1,0 +1,71 @@
+"""Names for the node itself: a local forwarder that asks each adapter's servers through that adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from evenet_core.linux.daemon import Daemon, daemon_key
+from evenet_core.linux.resolvconf import ResolvConf
+from evenet_core.model.adapters import Adapter
+from evenet_core.model.addressing import Addressing
+from evenet_core.reconciler.item import Item, Requires
+
+__all__ = ["FORWARDER", "plan_names"]
+
+FORWARDER = "names"  # name of the daemon
+LISTEN = "127.0.0.1"
+
+# dnsmasq(8). One line a setting; `servers` holds the upstreams and is read again on SIGHUP.
+CONFIG = """\
+port=53
+listen-address=127.0.0.1
+bind-interfaces
+interface=lo
+no-dhcp-interface=lo
+no-resolv
+no-hosts
+no-poll
+strict-order
+neg-ttl=10
+user=nobody
+group=nogroup
+pid-file=
+servers-file={dir}/servers
+"""
+
+
+def plan_names(adapters: Sequence[tuple[Adapter, Addressing]], resolv_conf: str) -> list[Item]:
+    """Items of the node's resolver: none while no management adapter has a name server.
+
+    Servers stand in the order of cost; there is no limit to their number. Domains that an adapter
+    searches are asked of its own servers first.
+    """
+    ranked = sorted(adapters, key=lambda pair: pair[0].rank)
+    servers = list(_split(ranked)) + [
+        f"server={server}@{adapter.ifname}" for adapter, addressing in ranked for server in addressing.dns
+    ]
+    if not servers:
+        return []
+    forwarder = Daemon(
+        FORWARDER,
+        argv=("dnsmasq", "--keep-in-foreground", "--conf-file={dir}/dnsmasq.conf"),
+        files=(("dnsmasq.conf", CONFIG),),
+        reloadable=(("servers", "\n".join(dict.fromkeys(servers)) + "\n"),),
+    )
+    if not resolv_conf:
+        return [forwarder]
+    search = tuple(dict.fromkeys(domain for _, addressing in ranked for domain in domains(addressing)))
+    needs = (Requires(daemon_key(FORWARDER), "names are looked up through the local forwarder"),)
+    return [forwarder, ResolvConf(resolv_conf, (LISTEN,), search, needs)]
+
+
+def domains(addressing: Addressing) -> Iterable[str]:
+    """Search domains of an adapter, its own domain first."""
+    return dict.fromkeys(domain for domain in (addressing.domain, *addressing.search) if domain)
+
+
+def _split(ranked: Sequence[tuple[Adapter, Addressing]]) -> Iterable[str]:
+    for adapter, addressing in ranked:
+        for domain in domains(addressing):
+            for server in addressing.dns:
+                yield f"server=/{domain}/{server}@{adapter.ifname}"

@@ -1,0 +1,221 @@
+"""The planner: one object of the config in, its items out.
+
+Objects are named by tuples: `("device",)`, `("adapter", LABEL)`, `("instance", KEY)` and
+`("vif", APP KEY, INTERFACE)`. What an object's items depend on is either in its *inputs* (config and
+decisions, compared when a new config comes) or read from facts through the reader handed in, which
+remembers it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from evenet_core.apps.conflicts import conflicts
+from evenet_core.apps.instances import matching_ports, resolve_instance
+from evenet_core.apps.policies import device_policy, instance_policy, vif_policy
+from evenet_core.apps.vifs import AppSettings
+from evenet_core.linux.httpd import MetadataService
+from evenet_core.linux.l3 import addressing
+from evenet_core.model.adapters import DEFAULT_MTU, Adapter
+from evenet_core.model.config import DeviceConfig
+from evenet_core.model.facts import link_fact, route_choice_fact
+from evenet_core.model.instances import InstanceType, NetworkInstance
+from evenet_core.model.resolved import Instance, InstancePort, Vif
+from evenet_core.planning.names import plan_names
+from evenet_core.plugins import Answer, Plugins
+from evenet_core.reconciler.facts import Facts
+from evenet_core.reconciler.fragments import Planned
+
+__all__ = ["DEVICE", "Inputs", "ObjectId", "Planner", "adapter_port"]
+
+ObjectId = tuple[str, ...]
+DEVICE: ObjectId = ("device",)
+CORE = "core"  # stands where a plugin's name would: items that evenet plans itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Config and decisions that planning starts from."""
+
+    config: DeviceConfig = field(default_factory=DeviceConfig)
+    adapters: tuple[Adapter, ...] = ()
+    instance_numbers: Mapping[str, int] = field(default_factory=dict)
+    vifs: Mapping[str, tuple[Vif, ...]] = field(default_factory=dict)  # by instance key
+    apps: AppSettings = field(default_factory=AppSettings)
+    resolv_conf: str = ""
+
+    def objects(self) -> dict[ObjectId, Any]:
+        """Every object, and the inputs whose change makes it plan anew."""
+        objects: dict[ObjectId, Any] = {DEVICE: (self.adapters, self.config.settings, self._host_names())}
+        for adapter in self.adapters:
+            objects["adapter", adapter.label] = (adapter, self.config.settings)
+        for instance in self.config.network_instances:
+            if not instance.active:
+                continue
+            ports = matching_ports(instance.port, self.adapters)
+            vifs = self.vifs.get(instance.key, ())
+            shared = (instance, self.instance_numbers.get(instance.key), ports, self.apps)
+            objects["instance", instance.key] = (*shared, vifs, self._subnets())
+            for vif in vifs:
+                objects["vif", vif.app_key, vif.name] = (*shared, vif)
+        return objects
+
+    def _host_names(self) -> tuple[str, ...]:
+        return tuple(sorted({r.host for a in self.config.apps for i in a.interfaces for r in i.rules if r.host}))
+
+    def _subnets(self) -> tuple[Any, ...]:
+        return tuple(i.subnet for i in self.config.network_instances if i.active)
+
+
+class Planner:
+    """Plans objects by asking the plugins. Keeps what was decided on the way, for the status."""
+
+    def __init__(self, plugins: Plugins) -> None:
+        self._plugins = plugins
+        self.inputs = Inputs()
+        self.errors: dict[ObjectId, list[str]] = {}
+        self.instances: dict[str, Instance] = {}
+        self._by_key: dict[str, NetworkInstance] = {}
+        self._vifs: dict[ObjectId, Vif] = {}
+        self._adapters: dict[str, Adapter] = {}
+
+    def load(self, inputs: Inputs) -> set[ObjectId]:
+        """Take new inputs; returns the objects that must be planned anew."""
+        before, after = self.inputs.objects(), inputs.objects()
+        self.inputs = inputs
+        self._by_key = {instance.key: instance for instance in inputs.config.network_instances}
+        self._adapters = {adapter.label: adapter for adapter in inputs.adapters}
+        self._vifs = {("vif", vif.app_key, vif.name): vif for vifs in inputs.vifs.values() for vif in vifs}
+        for gone in before.keys() - after.keys():
+            self.errors.pop(gone, None)
+            if gone[0] == "instance":
+                self.instances.pop(gone[1], None)
+        return {name for name, value in after.items() if name not in before or before[name] != value}
+
+    def plan(self, name: ObjectId, facts: Facts) -> Sequence[Planned]:
+        """Items of one object. What cannot be planned is an error of that object, kept in `errors`."""
+        answers = _Answers()
+        match name:
+            case ("adapter", label):
+                self._plan_adapter(self._adapters[label], facts, answers)
+            case ("instance", key):
+                self._plan_instance(key, facts, answers)
+            case ("vif", *_):
+                self._plan_vif(self._vifs[name], facts, answers)
+            case _:
+                self._plan_device(facts, answers)
+        self.errors[name] = answers.errors
+        return answers.items
+
+    def _plan_adapter(self, adapter: Adapter, facts: Facts, answers: _Answers) -> None:
+        if adapter.config_error:
+            answers.errors.append(adapter.config_error)
+            return
+        link = self._plugins.plan_link(adapter, facts)
+        answers.take(link, f"no installed plugin brings up {_what(adapter)} {adapter.label}")
+        if adapter.has_ip and link.items is not None:
+            given = self._plugins.plan_addressing(adapter, facts)
+            answers.take(given, f"no installed plugin gives adapter {adapter.label} its addresses")
+
+    def resolve(self, key: str, facts: Facts) -> Instance:
+        """The instance as it is to be, given the ports and routes of this moment."""
+        config, inputs = self._by_key[key], self.inputs
+        adapters = matching_ports(config.port, inputs.adapters)
+        ports = [adapter_port(adapter, facts) for adapter in adapters]
+        overlap = ""
+        if config.type is InstanceType.LOCAL:
+            everywhere = [adapter_port(adapter, facts) for adapter in inputs.adapters if adapter.has_ip]
+            overlap = conflicts(inputs.config.network_instances, everywhere).get(key, "")
+        return resolve_instance(
+            config,
+            inputs.vifs.get(key, ()),
+            ports,
+            lambda destination: facts.get(route_choice_fact(key, destination)),
+            inputs.instance_numbers[key],
+            inputs.apps,
+            conflicts=overlap,
+        )
+
+    def _plan_instance(self, key: str, facts: Facts, answers: _Answers) -> None:
+        instance = self.instances[key] = self.resolve(key, facts)
+        if instance.error:
+            answers.errors.append(instance.error)
+        if instance.blocked:
+            return
+        what = f"no installed plugin builds {instance.config.type} network instance {instance.config.name}"
+        answers.take(self._plugins.plan_network_instance(instance, facts), what)
+        policy = instance_policy(instance)
+        if policy is not None:
+            missing = f"no installed plugin realises the firewall of network instance {instance.config.name}"
+            answers.take(self._plugins.plan_firewall(policy, facts), missing)
+        if instance.gateway is not None and instance.gateway.version == 4:
+            answers.add(MetadataService(key, instance.bridge, str(instance.gateway.ip)))
+
+    def _plan_vif(self, vif: Vif, facts: Facts, answers: _Answers) -> None:
+        instance = self.resolve(vif.instance, facts)
+        if vif.error:
+            answers.errors.append(vif.error)
+        if vif.error or instance.blocked:
+            return
+        missing = f"no installed plugin connects interface {vif.name} of app {vif.app}"
+        answers.take(self._plugins.plan_vif(instance, vif, facts), missing)
+        policy = vif_policy(instance, vif)
+        without = f"no installed plugin realises the access rules of app {vif.app}"
+        answers.take(self._plugins.plan_firewall(policy, facts), without)
+
+    def _plan_device(self, facts: Facts, answers: _Answers) -> None:
+        inputs = self.inputs
+        managed = [a for a in inputs.adapters if a.management and a.has_ip and not a.config_error]
+        for item in plan_names([(a, addressing(a, facts)) for a in managed], inputs.resolv_conf):
+            answers.add(item)
+        policy = device_policy(inputs.adapters, inputs.config)
+        answers.take(self._plugins.plan_firewall(policy, facts), "no installed plugin realises the firewall")
+
+
+class _Answers:
+    """Collects what plugins answered for one object."""
+
+    def __init__(self) -> None:
+        self.items: list[Planned] = []
+        self.errors: list[str] = []
+
+    def take(self, answer: Answer, nobody: str) -> None:
+        if answer.error is not None:
+            self.errors.append(str(answer.error))
+        elif answer.items is None:
+            self.errors.append(nobody)
+        self.items.extend(Planned(item, answer.plugin) for item in answer.items or ())
+
+    def add(self, item: Any) -> None:
+        self.items.append(Planned(item, CORE))
+
+
+def adapter_port(adapter: Adapter, facts: Facts) -> InstancePort:
+    """An adapter as network instances see it: what it has at this moment."""
+    has = addressing(adapter, facts)
+    link = facts.get(link_fact(adapter.ifname))
+    # the port under an adapter's bridge knows first, and no app on the bridge hides its loss
+    below = facts.get(link_fact(f"k{adapter.ifname}"))
+    seen = below or link
+    return InstancePort(
+        label=adapter.label,
+        ifname=adapter.ifname,
+        table=adapter.table,
+        cost=adapter.cost,
+        management=adapter.management,
+        l3=adapter.has_ip,
+        carrier=bool(seen and seen.carrier),
+        mtu=adapter.mtu or has.mtu or DEFAULT_MTU,
+        addresses=tuple(a for a in has.addresses if not a.ip.is_link_local),
+        gateways=has.gateways,
+        dns=has.dns,
+        ntp=has.ntp,
+    )
+
+
+def _what(adapter: Adapter) -> str:
+    if adapter.vlan:
+        return "VLAN"
+    return "bond" if adapter.bond else f"{adapter.kind} adapter"

@@ -1,0 +1,152 @@
+"""Verification of DPCs over histories in virtual time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evenet_core.device.verify import (
+    ADDRESS_BUDGET,
+    Arrived,
+    Command,
+    Event,
+    Phase,
+    PortsChanged,
+    RunTest,
+    SetTimer,
+    State,
+    Timer,
+    Use,
+    Verdicts,
+    step,
+)
+from evenet_core.model.adapters import Adapter, Dpc
+from evenet_core.model.networks import IpMode, IpSettings
+from evenet_core.probing.verdict import PortVerdict, Reason
+
+GOOD = Verdicts((PortVerdict(label="eth0", reason=Reason.SUCCESS),))
+BAD = Verdicts((PortVerdict(label="eth0", reason=Reason.FAILURE, error="eth0: no answer from the controller"),))
+
+
+def dpc(key: str, year: int = 2026, cost: int = 0) -> Dpc:
+    adapter = Adapter(label="eth0", ifname="eth0", management=True, cost=cost, ip=IpSettings(mode=IpMode.DHCP))
+    return Dpc(key=key, time_priority=datetime(year, 1, 1, tzinfo=UTC), adapters=(adapter,))
+
+
+OVERRIDE, CONTROLLER = dpc("override", 2000), dpc("zedagent")
+
+
+def after(state: State, *events: tuple[float, Event]) -> tuple[State, list[Command]]:
+    commands: list[Command] = []
+    for now, event in events:
+        state, commands = step(state, event, now)
+    return state, commands
+
+
+def test_a_candidate_is_tested_as_soon_as_a_port_is_ready() -> None:
+    state, commands = step(State(), Arrived(CONTROLLER), 0.0)
+    assert commands[0] == Use(CONTROLLER)
+
+    state, commands = step(state, PortsChanged(ready=True), 3.0)
+
+    assert commands == [RunTest()]
+    assert state.phase is Phase.TESTING
+
+
+def test_a_candidate_that_reaches_the_controller_is_committed() -> None:
+    state, _ = after(State(), (0.0, Arrived(CONTROLLER)), (3.0, PortsChanged(ready=True)), (4.0, GOOD))
+
+    assert state.phase is Phase.COMMITTED
+    assert state.candidate is not None
+    assert state.candidate.results.last_succeeded == 4.0
+
+
+def test_a_candidate_that_fails_gives_way_to_the_one_that_worked() -> None:
+    committed, _ = after(State(), (0.0, Arrived(dpc("zedagent", 2025))), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+    broken = dpc("zedagent", 2026, cost=9)
+
+    state, commands = after(
+        committed, (10.0, Arrived(broken)), (11.0, PortsChanged(ready=True)), (12.0, BAD), (42.0, Timer()), (43.0, BAD)
+    )
+
+    assert Use(dpc("zedagent", 2025)) in commands
+    assert state.current == 1
+    assert state.candidates[0].results.last_error == "eth0: no answer from the controller"
+
+
+def test_a_candidate_without_any_address_gives_way_when_its_budget_is_spent() -> None:
+    committed, _ = after(State(), (0.0, Arrived(dpc("zedagent", 2025))), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+    state, commands = step(committed, Arrived(dpc("zedagent", 2026, cost=9)), 10.0)
+    assert SetTimer(10.0 + ADDRESS_BUDGET * 30.0) in commands
+
+    state, commands = step(state, Timer(), 10.0 + ADDRESS_BUDGET * 30.0)
+
+    assert state.current == 1
+    assert state.candidates[0].results.last_error == "no management adapter has an address and a name server"
+
+
+def test_the_same_network_under_another_key_is_taken_over_without_a_new_trial() -> None:
+    committed, _ = after(State(), (0.0, Arrived(OVERRIDE)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+
+    state, commands = step(committed, Arrived(CONTROLLER), 10.0)
+
+    assert state.phase is Phase.COMMITTED
+    assert [candidate.key for candidate in state.candidates] == ["zedagent"]
+    assert RunTest() not in commands
+    assert state.candidates[0].results.last_succeeded == 2.0
+
+
+def test_what_ranks_lower_than_the_current_dpc_does_not_disturb_it() -> None:
+    committed, _ = after(State(), (0.0, Arrived(CONTROLLER)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+
+    state, commands = step(committed, Arrived(dpc("override", 2030, cost=5)), 10.0)
+
+    assert commands == []
+    assert state.candidate is not None
+    assert state.candidate.key == "zedagent"
+
+
+def test_one_failed_test_after_the_commit_changes_nothing_yet() -> None:
+    committed, _ = after(State(), (0.0, Arrived(CONTROLLER)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+
+    state, commands = after(committed, (302.0, Timer()), (303.0, BAD))
+
+    assert state.phase is Phase.COMMITTED
+    assert all(isinstance(command, SetTimer) for command in commands)
+
+
+EVENTS = st.one_of(
+    st.builds(
+        Arrived,
+        st.builds(dpc, st.sampled_from(["zedagent", "override", "usb"]), st.integers(2000, 2030), st.integers(0, 3)),
+    ),
+    st.builds(PortsChanged, st.booleans()),
+    st.sampled_from([GOOD, BAD]),
+    st.just(Timer()),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.floats(0.1, 400.0), EVENTS), max_size=60))
+def test_in_every_history_there_is_a_current_dpc_and_a_way_onwards(history: list[tuple[float, Event]]) -> None:
+    state, now, timer, testing = State(), 0.0, False, False
+    for delay, event in history:
+        now += delay
+        if isinstance(event, Verdicts) and not testing:
+            continue  # no test was asked for
+        if isinstance(event, Verdicts):
+            testing = False
+        if isinstance(event, Timer):
+            timer = False
+        had_one = state.current >= 0
+        state, commands = step(state, event, now)
+
+        timer |= any(isinstance(command, SetTimer) for command in commands)
+        testing |= RunTest() in commands
+        assert state.test_running == testing
+        assert state.current >= 0 or not (had_one or isinstance(event, Arrived))
+        assert state.current < len(state.candidates)
+        if state.current >= 0:
+            assert timer or testing, "nothing would ever happen again"
