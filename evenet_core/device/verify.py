@@ -72,7 +72,8 @@ class State:
     candidates: tuple[Candidate, ...] = ()
     current: int = -1
     phase: Phase = Phase.IDLE
-    started: float = 0.0  # of this candidate's trial
+    trial: int = 0  # counts trials, so that a late answer is not taken for that of the next candidate
+    started: float = 0.0  # of this trial
     test_running: bool = False
     test_again: bool = False  # something changed while a test was running
     failures: int = 0  # in a row, after the commit
@@ -101,6 +102,7 @@ class PortsChanged:
 class Verdicts:
     """The test that `RunTest` asked for is done."""
 
+    trial: int
     verdicts: tuple[PortVerdict, ...]
 
 
@@ -123,6 +125,8 @@ class Use:
 class RunTest:
     """Try to reach the controller through every management adapter."""
 
+    trial: int
+
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
@@ -141,8 +145,8 @@ def step(state: State, event: Event, now: float) -> tuple[State, list[Command]]:
             return _arrived(state, dpc, now)
         case PortsChanged(ready):
             return _ports_changed(state, ready, now)
-        case Verdicts(verdicts):
-            return _tested(replace(state, test_running=False), verdicts, now)
+        case Verdicts(trial, verdicts):
+            return _tested(replace(state, test_running=False), trial, verdicts, now)
         case Timer():
             return _timer(state, now)
 
@@ -173,7 +177,9 @@ def _take_over(
 def _try(state: State, index: int, now: float) -> tuple[State, list[Command]]:
     """Start the trial of a candidate."""
     dpc = state.candidates[index].dpc
-    state = replace(state, current=index, phase=Phase.WAITING, started=now, failures=0)
+    state = replace(
+        state, current=index, phase=Phase.WAITING, trial=state.trial + 1, started=now, failures=0, test_again=False
+    )
     deadline = now + ADDRESS_BUDGET * state.timers.test_duration
     return state, [Use(dpc), SetTimer(deadline)]
 
@@ -185,14 +191,20 @@ def _ports_changed(state: State, ready: bool, now: float) -> tuple[State, list[C
         return replace(state, test_again=True), []
     if state.phase is Phase.WAITING:
         state = replace(state, phase=Phase.TESTING, started=now)
-    return replace(state, test_running=True), [RunTest()]
+    return _test(state)
 
 
-def _tested(state: State, verdicts: Sequence[PortVerdict], now: float) -> tuple[State, list[Command]]:
+def _test(state: State) -> tuple[State, list[Command]]:
+    return replace(state, test_running=True, test_again=False), [RunTest(state.trial)]
+
+
+def _tested(state: State, trial: int, verdicts: Sequence[PortVerdict], now: float) -> tuple[State, list[Command]]:
     candidate = state.candidate
     if candidate is None:
         return state, []
     again = state.test_again
+    if trial != state.trial:
+        return _ports_changed(state, again, now)
     state = replace(state, test_again=False)
     good = [verdict for verdict in verdicts if verdict.good]
     text = "; ".join(v.error for v in verdicts if v.error) or "no management adapter could be tested"
@@ -263,8 +275,10 @@ def _testable(candidate: Candidate, now: float) -> bool:
 
 
 def _timer(state: State, now: float) -> tuple[State, list[Command]]:
-    if state.candidate is None or state.test_running:
+    if state.candidate is None:
         return state, []
+    if state.test_running:
+        return state, [SetTimer(now + RETRY)]
     if state.phase is Phase.WAITING:
         text = "no management adapter has an address and a name server"
         failed = replace(state.candidate, results=state.candidate.results.failed(now, text))
@@ -272,4 +286,4 @@ def _timer(state: State, now: float) -> tuple[State, list[Command]]:
     due = state.timers.better_interval
     if state.phase is Phase.COMMITTED and state.current > 0 and due and now - state.started >= due:
         return _try(state, 0, now)
-    return replace(state, test_running=True), [RunTest()]
+    return _test(state)

@@ -26,8 +26,9 @@ from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.networks import IpMode, IpSettings
 from evenet_core.probing.verdict import PortVerdict, Reason
 
-GOOD = Verdicts((PortVerdict(label="eth0", reason=Reason.SUCCESS),))
-BAD = Verdicts((PortVerdict(label="eth0", reason=Reason.FAILURE, error="eth0: no answer from the controller"),))
+GOOD = (PortVerdict(label="eth0", reason=Reason.SUCCESS),)
+BAD = (PortVerdict(label="eth0", reason=Reason.FAILURE, error="eth0: no answer from the controller"),)
+Happening = Event | tuple[PortVerdict, ...]  # verdicts are those of the running test
 
 
 def dpc(key: str, year: int = 2026, cost: int = 0) -> Dpc:
@@ -38,10 +39,10 @@ def dpc(key: str, year: int = 2026, cost: int = 0) -> Dpc:
 OVERRIDE, CONTROLLER = dpc("override", 2000), dpc("zedagent")
 
 
-def after(state: State, *events: tuple[float, Event]) -> tuple[State, list[Command]]:
+def after(state: State, *events: tuple[float, Happening]) -> tuple[State, list[Command]]:
     commands: list[Command] = []
     for now, event in events:
-        state, commands = step(state, event, now)
+        state, commands = step(state, Verdicts(state.trial, event) if isinstance(event, tuple) else event, now)
     return state, commands
 
 
@@ -51,7 +52,7 @@ def test_a_candidate_is_tested_as_soon_as_a_port_is_ready() -> None:
 
     state, commands = step(state, PortsChanged(ready=True), 3.0)
 
-    assert commands == [RunTest()]
+    assert commands == [RunTest(state.trial)]
     assert state.phase is Phase.TESTING
 
 
@@ -94,7 +95,7 @@ def test_the_same_network_under_another_key_is_taken_over_without_a_new_trial() 
 
     assert state.phase is Phase.COMMITTED
     assert [candidate.key for candidate in state.candidates] == ["zedagent"]
-    assert RunTest() not in commands
+    assert not any(isinstance(command, RunTest) for command in commands)
     assert state.candidates[0].results.last_succeeded == 2.0
 
 
@@ -128,24 +129,36 @@ EVENTS = st.one_of(
 )
 
 
+def test_a_late_verdict_is_not_taken_for_that_of_the_next_candidate() -> None:
+    state, commands = after(State(), (0.0, Arrived(dpc("zedagent", 2025))), (1.0, PortsChanged(ready=True)))
+    running = commands[0]
+    assert isinstance(running, RunTest)
+    state, _ = step(state, Arrived(dpc("zedagent", 2026, cost=9)), 2.0)
+
+    state, _ = step(state, Verdicts(running.trial, GOOD), 3.0)
+
+    assert state.phase is Phase.WAITING
+    assert state.candidates[0].results.untested
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(st.floats(0.1, 400.0), EVENTS), max_size=60))
-def test_in_every_history_there_is_a_current_dpc_and_a_way_onwards(history: list[tuple[float, Event]]) -> None:
-    state, now, timer, testing = State(), 0.0, False, False
-    for delay, event in history:
+def test_in_every_history_there_is_a_current_dpc_and_a_way_onwards(history: list[tuple[float, Happening]]) -> None:
+    state, now, timer = State(), 0.0, False
+    testing: list[int] = []
+    for delay, happening in history:
         now += delay
-        if isinstance(event, Verdicts) and not testing:
+        if isinstance(happening, tuple) and not testing:
             continue  # no test was asked for
-        if isinstance(event, Verdicts):
-            testing = False
+        event = Verdicts(testing.pop(), happening) if isinstance(happening, tuple) else happening
         if isinstance(event, Timer):
             timer = False
         had_one = state.current >= 0
         state, commands = step(state, event, now)
 
         timer |= any(isinstance(command, SetTimer) for command in commands)
-        testing |= RunTest() in commands
-        assert state.test_running == testing
+        testing += [command.trial for command in commands if isinstance(command, RunTest)]
+        assert len(testing) == state.test_running
         assert state.current >= 0 or not (had_one or isinstance(event, Arrived))
         assert state.current < len(state.candidates)
         if state.current >= 0:

@@ -1,0 +1,75 @@
+"""All facts in one place: monitors put them in, planning reads them, a burst is passed on as one change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from evenet_core.reconciler.facts import FULL_PICTURE, FactChange, Monitor
+
+__all__ = ["FactHub"]
+
+RESTART_DELAY = 1.0  # seconds before a monitor that failed is started again
+log = logging.getLogger(__name__)
+
+
+class FactHub:
+    """Facts by name. `on_change` gets the names that changed, once a turn of the event loop."""
+
+    def __init__(self, on_change: Callable[[set[str]], None]) -> None:
+        self.values: dict[str, Any] = {}
+        self._on_change = on_change
+        self._dirty: set[str] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._scheduled = False
+
+    async def watch(self, monitors: Sequence[Monitor]) -> None:
+        """Start the monitors; returns when each has told its full picture."""
+        pictures = [asyncio.Event() for _ in monitors]
+        for monitor, picture in zip(monitors, pictures, strict=True):
+            self._tasks.append(asyncio.create_task(self._follow(monitor, picture)))
+        for picture in pictures:
+            await picture.wait()
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    def put(self, name: str, value: Any) -> None:
+        """A fact has this value now; None = it holds no longer."""
+        if self.values.get(name) == value:
+            return
+        if value is None:
+            del self.values[name]
+        else:
+            self.values[name] = value
+        self._dirty.add(name)
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        dirty, self._dirty = self._dirty, set()
+        self._on_change(dirty)
+
+    async def _follow(self, monitor: Monitor, picture: asyncio.Event) -> None:
+        """One monitor that fails must not blind the node: it is started again with a full picture."""
+        while True:
+            try:
+                await self._listen(monitor, picture)
+            except Exception:
+                log.exception("monitor %s failed; it is started again", type(monitor).__name__)
+            picture.set()
+            await asyncio.sleep(RESTART_DELAY)
+
+    async def _listen(self, monitor: Monitor, picture: asyncio.Event) -> None:
+        async for change in monitor.facts():
+            if change is FULL_PICTURE:
+                picture.set()
+            elif isinstance(change, FactChange):
+                self.put(change.name, change.value)
