@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from evenet_core.reconciler.item import Item, ItemKey, Requires
 
-__all__ = ["BridgePort", "Bridge", "PortBridge", "PortLink", "Veth", "link_key"]
+__all__ = ["Bridge", "BridgePort", "PortBridge", "PortLink", "Veth", "link_key"]
 
 
 def link_key(ifname: str) -> ItemKey:

@@ -12,10 +12,10 @@ from evenet_core.model.values import Cost, DhcpRange, IPAddress, IPNetwork, Mtu,
 
 __all__ = [
     "AccessPoint",
-    "IpMode",
     "Cellular",
     "IgnoreDhcp",
     "IpFamily",
+    "IpMode",
     "IpSettings",
     "Network",
     "Probe",

@@ -1,0 +1,275 @@
+"""The status document: `evenet status --json`, a contract that other software parses (docs/reference/cli.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from evenet_core.device.dpclist import Candidate, Results
+from evenet_core.device.verify import Phase, State
+from evenet_core.linux.l3 import addressing
+from evenet_core.model.adapters import DEFAULT_MTU, Adapter, Usage
+from evenet_core.model.config import DeviceConfig
+from evenet_core.model.facts import LinkFact, link_fact
+from evenet_core.model.ports import Port, PortUse
+from evenet_core.model.resolved import InstanceRoute, Vif
+from evenet_core.planning.planner import ObjectId, Planner
+from evenet_core.reconciler.facts import Facts
+
+__all__ = ["View", "dpc_list", "dpc_summary", "status_document", "timestamp"]
+
+
+def timestamp(seconds: float | datetime | None) -> str | None:
+    """RFC 3339 in UTC; None stays None."""
+    if seconds is None:
+        return None
+    when = seconds if isinstance(seconds, datetime) else datetime.fromtimestamp(seconds, UTC)
+    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What the status is made from, at one moment."""
+
+    agent: Mapping[str, Any]  # pid, version, started
+    verification: State
+    planner: Planner
+    facts: Mapping[str, Any]
+    counts: Mapping[str, int]
+    problems: tuple[Mapping[str, Any], ...]
+
+    @property
+    def config(self) -> DeviceConfig:
+        return self.planner.inputs.config
+
+
+def status_document(view: View) -> dict[str, Any]:
+    """The whole status as plain values."""
+    counts = dict(view.counts)
+    return {
+        "agent": dict(view.agent),
+        "state": _state(view, counts),
+        "dpc": dpc_summary(view.verification),
+        "ports": [_port(view, adapter) for adapter in view.planner.inputs.adapters] + _unused_ports(view),
+        "network_instances": [
+            _instance(view, config.key) for config in view.config.network_instances if config.active
+        ],
+        "apps": _apps(view),
+        "items": counts,
+        "problems": [dict(problem) for problem in view.problems],
+    }
+
+
+def _state(view: View, counts: Mapping[str, int]) -> str:
+    if view.verification.phase is Phase.FAILED:
+        return "failed"
+    if view.verification.phase in (Phase.WAITING, Phase.TESTING):
+        return "converging"
+    if counts["failed"] or any(view.planner.errors.values()):
+        return "degraded"
+    return "converged" if counts["wanted"] == counts["in_sync"] and not counts["pending"] else "converging"
+
+
+def dpc_summary(state: State) -> dict[str, Any]:
+    """The DPC in use."""
+    candidate = state.candidate
+    if candidate is None:
+        return {"key": None, "state": "none", "fallback": False, "time_priority": None, "last_error": None}
+    return {
+        "key": candidate.key,
+        "state": _phase(state),
+        "fallback": state.current > 0,
+        "time_priority": timestamp(candidate.dpc.time_priority),
+        "last_error": state.candidates[0].results.last_error or None,
+    }
+
+
+def _phase(state: State) -> str:
+    match state.phase:
+        case Phase.COMMITTED:
+            return "fallback" if state.current > 0 else "success"
+        case Phase.FAILED:
+            return "fail"
+        case Phase.IDLE:
+            return "none"
+        case _:
+            return "testing"
+
+
+def dpc_list(state: State) -> list[dict[str, Any]]:
+    """Every candidate, first choice first."""
+    return [_candidate(state, i, candidate) for i, candidate in enumerate(state.candidates)]
+
+
+def _candidate(state: State, index: int, candidate: Candidate) -> dict[str, Any]:
+    results = candidate.results
+    return {
+        "index": index,
+        "key": candidate.key,
+        "current": index == state.current,
+        "state": _phase(state) if index == state.current else _past(results),
+        "time_priority": timestamp(candidate.dpc.time_priority),
+        "last_succeeded": timestamp(results.last_succeeded),
+        "last_failed": timestamp(results.last_failed),
+        "last_error": results.last_error or None,
+        "last_warning": results.last_warning or None,
+        "ports": [adapter.label for adapter in candidate.dpc.adapters],
+    }
+
+
+def _past(results: Results) -> str:
+    if results.untested:
+        return "none"
+    return "success" if results.worked else "fail"
+
+
+def _port(view: View, adapter: Adapter) -> dict[str, Any]:
+    facts = Facts(view.facts)
+    link: LinkFact | None = view.facts.get(link_fact(adapter.ifname))
+    below: LinkFact | None = view.facts.get(link_fact(f"k{adapter.ifname}"))
+    has = addressing(adapter, facts)
+    candidate = view.verification.candidate
+    results = candidate.port(adapter.label) if candidate else Results()
+    planning = view.planner.errors.get(("adapter", adapter.label)) or []
+    carrier = (below or link).carrier if (below or link) else None
+    return {
+        "label": adapter.label,
+        "ifname": adapter.ifname or None,
+        "kind": str(adapter.kind),
+        "present": link is not None,
+        "carrier": carrier,
+        "mac": link.mac if link else None,
+        "mtu": link.mtu if link else adapter.mtu or has.mtu or DEFAULT_MTU,
+        "usage": str(adapter.usage),
+        "cost": adapter.cost,
+        "shared_labels": sorted(adapter.labels),
+        "addresses": [str(address) for address in has.addresses],
+        "gateways": [str(gateway) for gateway in has.gateways],
+        "dns_servers": [str(server) for server in has.dns],
+        "ntp_servers": list(has.ntp),
+        "domain": has.domain or None,
+        "table": adapter.table or None,
+        "last_succeeded": timestamp(results.last_succeeded),
+        "last_failed": timestamp(results.last_failed),
+        "error": _port_error(adapter, planning, carrier, link, results),
+        "warning": results.last_warning or None,
+    }
+
+
+def _port_error(
+    adapter: Adapter, planning: list[str], carrier: bool | None, link: LinkFact | None, results: Results
+) -> str | None:
+    """What is wrong now beats what an earlier test said."""
+    if planning:
+        return "; ".join(planning)
+    if link is None:
+        return f"interface {adapter.ifname} is missing"
+    if not carrier:
+        return f"link not up for interface {adapter.ifname}"
+    return results.last_error or None if results.has_error else None
+
+
+def _unused_ports(view: View) -> list[dict[str, Any]]:
+    """Ports of the config that no adapter stands on: dedicated, disabled or simply not used."""
+    used = {adapter.ifname for adapter in view.planner.inputs.adapters}
+    return [_bare_port(view, port) for port in view.config.ports if port.interface and port.interface not in used]
+
+
+def _bare_port(view: View, port: Port) -> dict[str, Any]:
+    link: LinkFact | None = view.facts.get(link_fact(port.interface))
+    usage = {PortUse.DEDICATED: Usage.DEDICATED, PortUse.DISABLED: Usage.DISABLED}.get(port.use, Usage.L2_ONLY)
+    empty: dict[str, Any] = dict.fromkeys(
+        ("domain", "table", "last_succeeded", "last_failed", "error", "warning"), None
+    )
+    return {
+        "label": port.label,
+        "ifname": port.interface,
+        "kind": str(port.kind),
+        "present": link is not None,
+        "carrier": link.carrier if link else None,
+        "mac": link.mac if link else None,
+        "mtu": link.mtu if link else None,
+        "usage": str(usage),
+        "cost": 0,
+        "shared_labels": [],
+        "addresses": [],
+        "gateways": [],
+        "dns_servers": [],
+        "ntp_servers": [],
+        **empty,
+    }
+
+
+def _instance(view: View, key: str) -> dict[str, Any]:
+    instance = view.planner.instances.get(key)
+    config = next(i for i in view.config.network_instances if i.key == key)
+    errors = _errors(view, ("instance", key))
+    if instance is None:
+        return {"name": config.name, "uuid": key, "type": str(config.type), "error": errors or "not planned yet"} | {
+            name: None for name in ("bridge", "subnet", "gateway", "table", "mtu")
+        } | {"ports": [], "routes": []}
+    return {
+        "name": config.name,
+        "uuid": key,
+        "type": str(config.type),
+        "bridge": instance.bridge,
+        "subnet": str(instance.subnet) if instance.subnet else None,
+        "gateway": str(instance.gateway.ip) if instance.gateway else None,
+        "ports": [port.label for port in instance.ports],
+        "table": instance.table or None,
+        "routes": [_route(route) for route in instance.routes],
+        "mtu": instance.mtu,
+        "error": errors,
+    }
+
+
+def _route(route: InstanceRoute) -> dict[str, Any]:
+    return {
+        "dst": str(route.destination),
+        "via": str(route.via) if route.via else None,
+        "port": route.port or None,
+        "selected_because": route.because or None,
+    }
+
+
+def _apps(view: View) -> list[dict[str, Any]]:
+    names = {instance.key: instance.name for instance in view.config.network_instances}
+    by_app: dict[str, list[Vif]] = {}
+    for vifs in view.planner.inputs.vifs.values():
+        for vif in vifs:
+            by_app.setdefault(vif.app_key, []).append(vif)
+    apps = []
+    for app in view.config.apps:
+        order = {interface.name: i for i, interface in enumerate(app.interfaces)}
+        vifs = sorted(by_app.get(app.key, []), key=lambda vif: order.get(vif.name, 0))
+        interfaces = [_interface(view, vif, names) for vif in vifs]
+        apps.append(
+            {"name": app.name, "uuid": app.key, "state": _app_state(app.active, interfaces), "interfaces": interfaces}
+        )
+    return apps
+
+
+def _app_state(active: bool, interfaces: list[dict[str, Any]]) -> str:
+    if not active:
+        return "inactive"
+    return "error" if any(interface["error"] for interface in interfaces) else "connected"
+
+
+def _interface(view: View, vif: Vif, names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "name": vif.name,
+        "network_instance": names.get(vif.instance, vif.instance),
+        "vif": vif.ifname,
+        "mac": vif.mac,
+        "addresses": [str(address) for address in vif.addresses],
+        "access_vlan": vif.access_vlan or None,
+        "error": _errors(view, ("vif", vif.app_key, vif.name)),
+    }
+
+
+def _errors(view: View, name: ObjectId) -> str | None:
+    return "; ".join(view.planner.errors.get(name) or []) or None
+
+
