@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import (
@@ -12,7 +13,7 @@ from ipaddress import (
     IPv6Interface,
     IPv6Network,
 )
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from msgspec import Meta
 
@@ -32,9 +33,28 @@ __all__ = [
     "VlanId",
 ]
 
-IPAddress: TypeAlias = IPv4Address | IPv6Address
-IPNetwork: TypeAlias = IPv4Network | IPv6Network
-IPInterface: TypeAlias = IPv4Interface | IPv6Interface
+if TYPE_CHECKING:
+    IPAddress: TypeAlias = IPv4Address | IPv6Address
+    IPNetwork: TypeAlias = IPv4Network | IPv6Network
+    IPInterface: TypeAlias = IPv4Interface | IPv6Interface
+else:
+    # A decoder takes one type of its own in a union (`IPAddress | None`), so each pair is one type here.
+    class IPAddress(ABC):  # noqa: B024
+        """IPv4Address or IPv6Address."""
+
+    class IPNetwork(ABC):  # noqa: B024
+        """IPv4Network or IPv6Network."""
+
+    class IPInterface(ABC):  # noqa: B024
+        """IPv4Interface or IPv6Interface."""
+
+    for pair, members in (
+        (IPAddress, (IPv4Address, IPv6Address)),
+        (IPNetwork, (IPv4Network, IPv6Network)),
+        (IPInterface, (IPv4Interface, IPv6Interface)),
+    ):
+        for member in members:
+            pair.register(member)
 
 # Linux: 1..15 bytes, no '/', no white space, not '.' or '..' (dev_valid_name in net/core/dev.c);
 # narrower here, because these names reach rules, file names and argument lists.

@@ -2,34 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from ipaddress import ip_address, ip_interface, ip_network
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import msgspec
+from msgspec import ValidationError
 
 from evenet_core.apps.numbers import Numbers
 from evenet_core.device.dpclist import Candidate
 from evenet_core.model.config import DeviceConfig
-from evenet_core.model.networks import Secret
-from evenet_core.model.values import IPAddress, IPInterface, IPNetwork
+from evenet_core.model.plain import from_plain, to_plain
 from evenet_core.store import Store
 
-__all__ = ["Memory", "decode", "encode"]
+__all__ = ["Memory"]
 
-T = TypeVar("T")
-_PARSERS: dict[Any, Any] = {IPAddress: ip_address, IPNetwork: ip_network, IPInterface: ip_interface}
-
-
-def encode(value: Any) -> Any:
-    """A model value as plain JSON values; secrets as they are: the store's files are readable by root only."""
-    return msgspec.to_builtins(value, enc_hook=_plain)
+log = logging.getLogger(__name__)
 
 
-def decode(value: Any, type_: type[T]) -> T:
-    """The model value that `encode` made plain.
+class Memory:
+    """Reads and writes the documents that the node lives by. All of them are readable by root only."""
 
-    :raises msgspec.ValidationError: it is not one.
-    """
-    return msgspec.convert(value, type_, dec_hook=_parsed)
+    def __init__(self, state_dir: Path) -> None:
+        self._store = Store(state_dir)
+
+    def config(self) -> DeviceConfig | None:
+        """The device config stored last."""
+        return self._read("config", DeviceConfig)
+
+    def save_config(self, config: DeviceConfig) -> None:
+        self._store.save("config", to_plain(config))
+
+    def candidates(self) -> tuple[tuple[Candidate, ...], int]:
+        """The list of DPCs with their results, and the index of the one in use (-1 = none)."""
+        stored = self._store.load("dpcs")
+        if not isinstance(stored, dict):
+            return (), -1
+        candidates = self._decoded("dpcs", stored.get("candidates"), tuple[Candidate, ...]) or ()
+        current = stored.get("current", -1)
+        return candidates, current if current in range(len(candidates)) else min(0, len(candidates) - 1)
+
+    def save_candidates(self, candidates: Sequence[Candidate], current: int) -> None:
+        self._store.save("dpcs", {"candidates": to_plain(candidates), "current": current})
+
+    def numbers(self) -> Numbers:
+        """Every number given so far."""
+        stored = self._store.load("numbers")
+        return Numbers.from_json(stored) if stored is not None else Numbers()
+
+    def save_numbers(self, numbers: Numbers) -> None:
+        self._store.save("numbers", numbers.to_json())
+
+    def route_choices(self) -> dict[str, str]:
+        """Port by name of the route-choice fact: what was chosen holds until probes speak again."""
+        return self._read("routes", dict[str, str]) or {}
+
+    def save_route_choices(self, choices: Mapping[str, str]) -> None:
+        self._store.save("routes", dict(choices))
+
+    def _read(self, name: str, type_: type[Any]) -> Any:
+        stored = self._store.load(name)
+        return None if stored is None else self._decoded(name, stored, type_)
+
+    def _decoded(self, name: str, value: Any, type_: Any) -> Any:
+        """A document of an older format that cannot be read any more must not stop the node."""
+        try:
+            return from_plain(value, type_)
+        except (ValidationError, ValueError, TypeError) as error:
+            log.error("state document %s cannot be understood (%s); it is left out", name, error)
+            return None
