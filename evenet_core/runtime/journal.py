@@ -24,6 +24,11 @@ class Journal:
         self._seq = 0
         self._grown = asyncio.Event()
 
+    @property
+    def latest(self) -> int:
+        """Number of the event added last; 0 = none yet."""
+        return self._seq
+
     def add(self, kind: str, text: str, **fields: Any) -> None:
         self._seq += 1
         event = {"seq": self._seq, "time": timestamp(self._now()), "kind": kind, "text": text, **fields}

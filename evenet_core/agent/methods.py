@@ -1,0 +1,97 @@
+"""What the control socket can be asked: a thin layer over the Node API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from evenet_core import formats
+from evenet_core.errors import EvenetError
+from evenet_core.node import Node
+
+__all__ = ["Methods"]
+
+SETTLE_TIMEOUT = 600.0  # seconds an `apply` is followed at most
+
+
+class Methods:
+    """Methods by name. Each is a coroutine function, or an async generator for a stream."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def named(self, name: str) -> Callable[..., Any]:
+        """The method called `name`.
+
+        :raises EvenetError: there is none.
+        """
+        method = getattr(self, f"do_{name}", None) if isinstance(name, str) and name.isidentifier() else None
+        if method is None:
+            raise EvenetError(f"this agent knows no method {name!r}")
+        found: Callable[..., Any] = method
+        return found
+
+    async def do_status(self) -> Any:
+        return self._node.status()
+
+    async def do_plan(self, name: str = "", text: str | None = None) -> Any:
+        document = None if text is None else formats.read(text.encode(), name)
+        plan = await self._node.plan(document)
+        return {"plan": plan.to_json(), "lines": plan.describe()}
+
+    async def do_apply(self, name: str, text: str, confirm: float | None = None) -> Any:
+        document = formats.read(text.encode(), name)
+        seq = self._node.journal.latest
+        await self._node.apply(document, confirm=confirm)
+        return {"seq": seq, "notices": [str(notice) for notice in document.notices]}
+
+    async def do_confirm(self) -> Any:
+        return {"confirmed": self._node.confirm()}
+
+    async def do_settle(self, since: int = 0, seconds: float = SETTLE_TIMEOUT) -> AsyncIterator[Any]:
+        """Events until the node has settled; the last one is `{"settled": bool, "status": {...}}`."""
+        settled = asyncio.ensure_future(self._node.settled(seconds))
+        events = aiter(self._node.follow(since))
+        following = asyncio.ensure_future(anext(events))
+        try:
+            while not settled.done():
+                await asyncio.wait({settled, following}, return_when=asyncio.FIRST_COMPLETED)
+                if following.done():
+                    since = following.result()["seq"]
+                    yield following.result()
+                    following = asyncio.ensure_future(anext(events))
+            for event in self._node.events(since):
+                yield event
+            yield {"settled": settled.result(), "status": self._node.status()}
+        finally:
+            settled.cancel()
+            following.cancel()
+
+    async def do_events(self, since: int = 0) -> Any:
+        return self._node.events(since)
+
+    async def do_follow(self, since: int = 0) -> AsyncIterator[Any]:
+        async for event in self._node.follow(since):
+            yield event
+
+    async def do_dpcs(self) -> Any:
+        return self._node.dpcs()
+
+    async def do_test_connectivity(self) -> Any:
+        return [
+            {"label": v.label, "reason": str(v.reason), "error": v.error or None, "warning": v.warning or None}
+            for v in await self._node.test_connectivity()
+        ]
+
+    async def do_explain(self, name: str) -> Any:
+        return self._node.explain(name)
+
+    async def do_graph(self) -> Any:
+        return self._node.graph()
+
+    async def do_plugins(self) -> Any:
+        return self._node.plugins.describe()
+
+    async def do_leases(self) -> Any:
+        return self._node.leases()

@@ -1,0 +1,122 @@
+"""The agent in the foreground: `evenet run`."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+
+from evenet_core import formats
+from evenet_core.agent.methods import Methods
+from evenet_core.agent.server import ControlServer
+from evenet_core.errors import ConfigError, EvenetError
+from evenet_core.node import Node
+from evenet_core.settings import NodeSettings
+from evenet_core.store import Store
+
+__all__ = ["AgentOptions", "run_agent"]
+
+log = logging.getLogger(__name__)
+
+
+class AgentOptions:
+    """What `evenet run` was started with.
+
+    :param config: device config to start from; taken when it has changed since the last start.
+    :param override: DPC to start from while the device has no device config.
+    :param teardown: remove everything at the end instead of leaving the network as it is.
+    """
+
+    def __init__(
+        self,
+        *,
+        state_dir: Path,
+        socket_path: Path,
+        settings: NodeSettings,
+        config: Path | None = None,
+        override: Path | None = None,
+        teardown: bool = False,
+    ) -> None:
+        self.state_dir = state_dir
+        self.socket_path = socket_path
+        self.settings = settings
+        self.config = config
+        self.override = override
+        self.teardown = teardown
+
+
+async def run_agent(options: AgentOptions) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    :raises EvenetError: another agent runs on this state directory, or there is nothing to start from.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    options.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _alone(options.state_dir):
+        given = Store(options.state_dir)
+        node = Node(state_dir=options.state_dir, run_dir=options.socket_path.parent, settings=options.settings)
+        documents = [d for path in (options.override, options.config) if path and (d := _changed(path, given, node))]
+        async with node:
+            server = ControlServer(Methods(node), options.socket_path)
+            await server.start()
+            for document, name, digest in documents:
+                await node.apply(document)
+                given.save(name, digest)
+            notify("READY=1")
+            log.info("evenet runs; state in %s, control socket %s", options.state_dir, options.socket_path)
+            await stop.wait()
+            notify("STOPPING=1")
+            await server.stop()
+            if options.teardown:
+                await node.teardown()
+
+
+def _changed(path: Path, given: Store, node: Node) -> tuple[formats.Document, str, str] | None:
+    """The document in a file that was not taken before in this form.
+
+    A broken file does not stop a node that has a config: it runs on with that one.
+    """
+    try:
+        document = formats.read_file(path)
+    except (ConfigError, OSError) as error:
+        if not node.configured:
+            raise
+        log.error("%s is not taken; the config stored last stays in use:\n%s", path, error)
+        return None
+    digest = sha256(path.read_bytes()).hexdigest()
+    name = f"given-{document.kind}"
+    return None if given.load(name) == digest else (document, name, digest)
+
+
+@contextmanager
+def _alone(state_dir: Path) -> Iterator[None]:
+    """Two agents on one state directory would undo each other's work."""
+    descriptor = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise EvenetError(f"another agent runs with the state directory {state_dir}") from None
+    finally:
+        os.close(descriptor)
+
+
+def notify(state: str) -> None:
+    """Tell the service manager (sd_notify(3)); without one, nothing happens."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notifier:
+        try:
+            notifier.sendto(state.encode(), address.replace("@", "\0", 1) if address[0] == "@" else address)
+        except OSError as error:
+            log.warning("the service manager does not listen: %s", error)

@@ -1,0 +1,50 @@
+"""The `evenet` command: parse, run one command, turn failures into exit codes."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from evenet_core.cli.client import AgentError
+from evenet_core.cli.parser import build_parser
+from evenet_core.errors import ConfigError, EvenetError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 refused or failed, 2 wrong usage (raised by argparse)."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return _command(options)(options)
+    except ConfigError as error:
+        return _fail([str(problem) for problem in error.problems])
+    except AgentError as error:
+        return _fail(error.problems or [f"evenet: {error}"])
+    except EvenetError as error:
+        return _fail([f"evenet: {error}"])
+    except OSError as error:
+        return _fail([f"evenet: {error.filename or 'system'}: {error.strerror or error}"])
+    except BrokenPipeError:
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _command(options: Namespace) -> Callable[[Namespace], int]:
+    """The function that runs the command: `MODULE:FUNCTION`, imported only now."""
+    module, function = options.command.split(":")
+    command: Callable[[Namespace], int] = getattr(import_module(module), function)
+    return command
+
+
+def _fail(lines: Sequence[str]) -> int:
+    for line in lines:
+        print(line, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""Every command and its options. Nothing here may be slow to import: `evenet --help` reads it all."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, _SubParsersAction
+from pathlib import Path
+from typing import TypeAlias
+
+from evenet_core import __version__
+
+__all__ = ["build_parser"]
+
+Commands: TypeAlias = "_SubParsersAction[ArgumentParser]"
+
+DESCRIPTION = "Networking of an edge node: reachable by its controller, virtual networks for its applications."
+
+
+def build_parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="evenet", description=DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"evenet {__version__}")
+    parser.add_argument("--state-dir", type=Path, default=Path("/var/lib/evenet"), metavar="DIR")
+    parser.add_argument("--socket", type=Path, default=Path("/run/evenet/evenet.sock"), metavar="PATH")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    _config_commands(commands)
+    _agent_commands(commands)
+    _device_commands(commands)
+    _app_commands(commands)
+    _insight_commands(commands)
+    _lab_commands(commands)
+    return parser
+
+
+def _add(commands: Commands, name: str, function: str, text: str, *, json: bool = True) -> ArgumentParser:
+    """A command; `function` is MODULE:FUNCTION below this package."""
+    command = commands.add_parser(name, help=text, description=text)
+    command.set_defaults(command=f"evenet_core.cli.{function}")
+    if json:
+        command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    return command
+
+
+def _config_commands(commands: Commands) -> None:
+    validate = _add(commands, "validate", "config:validate", "print every problem of config files; changes nothing")
+    validate.add_argument("files", nargs="+", metavar="FILE")
+    plan = _add(commands, "plan", "config:plan", "what would change, as a readable diff")
+    plan.add_argument("file", nargs="?", metavar="FILE")
+    apply = _add(commands, "apply", "config:apply", "hand a config over and follow it until settled", json=False)
+    apply.add_argument("file", metavar="FILE")
+    apply.add_argument("--confirm", type=_seconds, metavar="60s", help="revert unless `evenet confirm` comes in time")
+    _add(commands, "confirm", "config:confirm", "keep what `apply --confirm` did", json=False)
+    _add(commands, "schema", "config:schema", "JSON Schema of evenet's own config format", json=False)
+
+
+def _agent_commands(commands: Commands) -> None:
+    run = _add(commands, "run", "run:run", "the agent, in the foreground", json=False)
+    run.add_argument("--config", type=Path, metavar="FILE", help="device config to start from")
+    run.add_argument("--override", type=Path, metavar="FILE", help="DPC to start from without a device config")
+    run.add_argument("--settings", type=Path, default=Path("/etc/evenet/settings.yaml"), metavar="FILE")
+    run.add_argument("--teardown", action="store_true", help="remove everything at the end")
+    run.add_argument("--verbose", action="store_true", help="log what is planned and done")
+
+
+def _device_commands(commands: Commands) -> None:
+    status = _add(commands, "status", "status:status", "the node at a glance")
+    status.add_argument("--watch", action="store_true", help="again every second until Ctrl-C")
+    _add(commands, "ports", "device:ports", "ports, their use and state")
+    _add(commands, "uplinks", "device:uplinks", "management ports in the order in which they are used")
+    dpc = _add(commands, "dpc", "device:dpc", "candidates for the device's own connectivity")
+    dpc.add_argument("action", choices=("list", "show"))
+    dpc.add_argument("key", nargs="?", metavar="KEY", help="of `show`; default: the one in use")
+    _add(commands, "test-connectivity", "device:test_connectivity", "try to reach the controller by every uplink")
+
+
+def _app_commands(commands: Commands) -> None:
+    ni = _add(commands, "ni", "apps:ni", "network instances")
+    ni.add_argument("action", choices=("list", "show"))
+    ni.add_argument("name", nargs="?", metavar="NAME")
+    app = _add(commands, "app", "apps:app", "applications and their interfaces")
+    app.add_argument("action", choices=("list", "show"))
+    app.add_argument("name", nargs="?", metavar="NAME")
+    _add(commands, "leases", "apps:leases", "leases that adapters hold")
+
+
+def _insight_commands(commands: Commands) -> None:
+    events = _add(commands, "events", "insight:events", "what happened and why, in order")
+    events.add_argument("--follow", action="store_true", help="and new ones as they come")
+    explain = _add(commands, "explain", "insight:explain", "why this object is as it is")
+    explain.add_argument("name", metavar="NAME")
+    graph = _add(commands, "graph", "insight:graph", "items, their requirements and states")
+    graph.add_argument("--dot", action="store_true", help="for graphviz")
+    plugins = _add(commands, "plugins", "insight:plugins", "plugins found and what each is in charge of")
+    plugins.add_argument("--list-hooks", action="store_true", help="every hook and who implements it")
+    _add(commands, "doctor", "doctor:doctor", "check this machine: tools, kernel features, others in our way")
+
+
+def _lab_commands(commands: Commands) -> None:
+    from evenet_core.lab.cli import add_arguments  # noqa: PLC0415  the lab's own options
+
+    add_arguments(commands)
+
+
+def _seconds(text: str) -> float:
+    """`60s`, `2m`, `1h` or plain seconds."""
+    units = {"s": 1, "m": 60, "h": 3600}
+    number, unit = (text[:-1], text[-1]) if text[-1:] in units else (text, "s")
+    if not number.isdecimal() or not 1 <= int(number) * units[unit] <= 86400:
+        raise ArgumentTypeError(f"{text!r} is not a time from 1s to 24h")
+    return float(int(number) * units[unit])

@@ -1,0 +1,110 @@
+"""Runs the prober: probes and timers that it asks for, and its selections as facts that planning reads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import inf
+
+from evenet_core.probing.prober import Command, ProbedPort, ProbedRoute, RouteProber, RunProbe, Selected, SetTimer
+from evenet_core.probing.request import Probe, ProbeError
+from evenet_core.runtime.facthub import FactHub
+
+__all__ = ["Probes"]
+
+log = logging.getLogger(__name__)
+
+
+class Probes:
+    """Keeps watch over the ports of routes that may leave by several.
+
+    A route's key is the name of the fact on its choice.
+
+    :param probes: by name, as the prober asks for them.
+    :param chosen: called with all choices when one has changed.
+    """
+
+    def __init__(
+        self,
+        facts: FactHub,
+        probes: Mapping[str, Probe],
+        chosen: Callable[[Mapping[str, str], Selected], None],
+    ) -> None:
+        self._facts = facts
+        self._probes = probes
+        self._chosen = chosen
+        self._prober = RouteProber()
+        self._choices: dict[str, str] = {}
+        self._loaded: tuple[Sequence[ProbedPort], Sequence[ProbedRoute]] = ((), ())
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def recall(self, choices: Mapping[str, str]) -> None:
+        """Choices of an earlier run: they hold until the probes speak."""
+        self._choices = dict(choices)
+        for key, label in choices.items():
+            self._facts.put(key, label)
+
+    def load(self, ports: Sequence[ProbedPort], routes: Sequence[ProbedRoute]) -> None:
+        """The ports as they are now, and every route that needs a choice."""
+        if (ports, routes) == self._loaded:
+            return
+        self._loaded = (ports, routes)
+        for gone in self._choices.keys() - {route.key for route in routes}:
+            del self._choices[gone]
+            self._facts.put(gone, None)
+        self._obey(self._prober.configure(ports, routes, self._now()))
+
+    def reasons(self) -> dict[str, str]:
+        """Why each route uses the port it uses, by the route's key."""
+        return {report.key: report.because for report in self._prober.reports()}
+
+    def choice(self, key: str) -> str:
+        """Label chosen for a route, as an earlier run or this one knows it; empty = none."""
+        return self._choices.get(key, "")
+
+    async def stop(self) -> None:
+        """End all probes. Choices stay."""
+        if self._timer:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _obey(self, commands: Iterable[Command]) -> None:
+        for command in commands:
+            match command:
+                case RunProbe():
+                    task = asyncio.create_task(self._run(command))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._tasks.discard)
+                case SetTimer(at):
+                    self._set_timer(at)
+                case Selected(key, label):
+                    self._choices[key] = label
+                    self._facts.put(key, label)
+                    self._chosen(self._choices, command)
+
+    async def _run(self, command: RunProbe) -> None:
+        latency, reason = None, ""
+        try:
+            latency = await self._probes[command.name](command.request)
+        except ProbeError as error:
+            reason = str(error)
+        except Exception as error:  # a probe of a plugin: its fault is a failed probe
+            log.exception("probe %s failed", command.name)
+            reason = f"probe {command.name} failed: {error}"
+        self._obey(self._prober.result(command, latency, reason, self._now()))
+
+    def _set_timer(self, at: float) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(at, self._tick) if at < inf else None
+
+    def _tick(self) -> None:
+        self._obey(self._prober.tick(self._now()))
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
