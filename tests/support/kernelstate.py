@@ -1,0 +1,40 @@
+"""What a host's kernel holds, in a form that two moments can be compared by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.site import Site
+
+__all__ = ["kernel_state"]
+
+
+def kernel_state(site: Site, host: str = "device") -> dict[str, list[Any]]:
+    """Links, addresses, routes, rules and firewall; without indexes, counters and lifetimes."""
+    links = [
+        (x["ifname"], x.get("address"), x.get("mtu"), x.get("master"), x["operstate"])
+        for x in site.ip("link", host=host)
+    ]
+    addresses = [
+        (link["ifname"], a["local"], a["prefixlen"])
+        for link in site.ip("addr", host=host)
+        for a in link["addr_info"]
+        if a.get("scope") != "link"
+    ]
+    routes = [
+        (r.get("table", "main"), r.get("type", "unicast"), r["dst"], r.get("gateway"), r.get("dev"), r.get("metric"))
+        for r in site.ip("-d", "route", "show", "table", "all", host=host)
+        if r.get("table") != "local"
+    ]
+    rules = [
+        (r["priority"], r["src"], r.get("dst"), r.get("oif"), r.get("fwmark"), r["table"])
+        for r in site.ip("rule", host=host)
+    ]
+    firewall = site.exec(host, "nft", "-s", "list", "ruleset").stdout.splitlines()
+    return {
+        "links": sorted(links, key=str),
+        "addresses": sorted(addresses, key=str),
+        "routes": sorted(routes, key=str),
+        "rules": sorted(rules, key=str),
+        "firewall": sorted(firewall),
+    }
