@@ -108,11 +108,15 @@ def test_what_others_made_stays_as_it_is(site: StartSite) -> None:
         ip route add 10.98.0.0/16 via 10.99.0.2 dev foreign0 onlink table 502 proto static
         ip rule add from 10.99.0.0/24 lookup 77 priority 10000
         nft 'table inet other { chain c { type filter hook forward priority 0; policy accept; counter } }'
-        dnsmasq --port=0 --interface=foreign0 --bind-interfaces --dhcp-range=10.99.0.10,10.99.0.20 --pid-file=/run/foreign.pid
+        dnsmasq --port=0 --interface=foreign0 --bind-interfaces --dhcp-range=10.99.0.10,10.99.0.20 \
+            --pid-file=/run/foreign.pid
     """
     lab.exec("device", "sh", "-ec", foreign)
-    look = "ip -d addr show foreign0; ip route show table 502; ip rule show priority 10000; nft list table inet other; cat /run/foreign.pid"
-    look_again = [line for line in lab.exec("device", "sh", "-ec", look).stdout.splitlines()]
+    look = """
+        ip -d addr show foreign0; ip route show table 502; ip rule show priority 10000
+        nft list table inet other; cat /run/foreign.pid
+    """
+    before = lab.exec("device", "sh", "-ec", look).stdout.splitlines()
 
     lab.device("apply", CONFIG)
     during = lab.exec("device", "sh", "-ec", look).stdout.splitlines()
@@ -121,6 +125,6 @@ def test_what_others_made_stays_as_it_is(site: StartSite) -> None:
     eventually("another agent to take over", lambda: settled(lab))
     after = lab.exec("device", "sh", "-ec", look).stdout.splitlines()
 
-    assert [line for line in look_again if line not in during] == []
-    assert [line for line in look_again if line not in after] == []
+    assert [line for line in before if line not in during] == []
+    assert [line for line in before if line not in after] == []
     assert lab.succeeds("device", "sh", "-c", "kill -0 $(cat /run/foreign.pid)")
