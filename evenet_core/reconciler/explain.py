@@ -1,0 +1,53 @@
+"""Why an item is as it is: its own state, then what it waits for, down to the cause."""
+
+from __future__ import annotations
+
+from evenet_core.reconciler.item import ItemKey
+from evenet_core.reconciler.machine import ItemState, Machine
+
+__all__ = ["explain"]
+
+DEEPEST = 24  # levels of two spaces; the cause of a pending item is rarely further away
+
+
+def explain(machine: Machine, key: ItemKey, now: float) -> list[str]:
+    """Lines for people, indented by how far down the cause is."""
+    story = _Story(machine, now)
+    story.tell(key, 0)
+    return story.lines
+
+
+class _Story:
+    def __init__(self, machine: Machine, now: float) -> None:
+        self._machine = machine
+        self._now = now
+        self._told: set[ItemKey] = set()
+        self.lines: list[str] = []
+
+    def tell(self, key: ItemKey, depth: int) -> None:
+        machine, indent = self._machine, "  " * depth
+        wanted, actual = machine.wanted.get(key), machine.actual.get(key)
+        if wanted is None:
+            there = "exists and is to be removed" if actual is not None else "is not there and nothing plans it"
+            self.lines.append(f"{indent}{actual.description if actual is not None else key}: {there}")
+            return
+        state = machine.state(key)
+        owner = " ".join(map(str, wanted.object)) if isinstance(wanted.object, tuple) else str(wanted.object)
+        self.lines.append(f"{indent}{wanted.item.description}: {state} (for {owner}, plugin {wanted.plugin})")
+        self._tell_failure(key, indent)
+        if state is ItemState.IN_SYNC or key in self._told or depth >= DEEPEST:
+            return
+        self._told.add(key)
+        reasons = {requirement.key: requirement.because for requirement in wanted.item.requires}
+        for need in machine.missing(key):
+            because = f" ({reasons[need]})" if reasons.get(need) else ""
+            self.lines.append(f"{indent}  waits for {need}{because}:")
+            self.tell(need, depth + 2)
+
+    def _tell_failure(self, key: ItemKey, indent: str) -> None:
+        failure = self._machine.failures.get(key)
+        if failure is None:
+            return
+        wait = max(0.0, failure.retry_at - self._now)
+        times = f"{failure.attempts} times" if failure.attempts > 1 else "once"
+        self.lines.append(f"{indent}  {failure.op} failed {times}: {failure.error}; next try in {wait:.0f} s")

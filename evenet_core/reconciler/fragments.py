@@ -1,0 +1,157 @@
+"""The intent, kept up to date piece by piece: each object's items, and the facts that its planning read.
+
+A change of the config plans the objects it touches; a changed fact plans the objects that read it. What comes
+out is the difference to the intent before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from evenet_core.reconciler.facts import Facts
+from evenet_core.reconciler.item import Item, ItemKey
+
+__all__ = ["Conflict", "Delta", "Fragments", "Planned", "Wanted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An item and the plugin that planned it."""
+
+    item: Item
+    plugin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An item of the intent, and whose it is."""
+
+    item: Item
+    plugin: str
+    object: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two objects want different things of one item; the first has it."""
+
+    key: ItemKey
+    object: Hashable
+    plugin: str
+    holder: Hashable
+
+    @property
+    def text(self) -> str:
+        return f"{self.key} is wanted differently by {_name(self.holder)}, which came first"
+
+
+Delta: TypeAlias = Mapping[ItemKey, Wanted | None]
+"""What changed in the intent; None = not wanted any more."""
+
+
+class Fragments:
+    """Fragments by object.
+
+    :param plan: items of one object, given the facts.
+    :param facts: all facts by name, kept up to date by somebody else.
+    """
+
+    def __init__(self, plan: Callable[[Any, Facts], Sequence[Planned]], facts: Mapping[str, Any] | None = None) -> None:
+        self._plan = plan
+        self._facts = facts if facts is not None else {}
+        self._items: dict[Hashable, dict[ItemKey, Planned]] = {}
+        self._reads: dict[Hashable, set[str]] = {}
+        self._readers: dict[str, set[Hashable]] = {}
+        self._claims: dict[ItemKey, dict[Hashable, Planned]] = {}  # in the order in which they came
+        self.intent: dict[ItemKey, Wanted] = {}
+
+    def set_objects(self, objects: Iterable[Hashable], changed: Iterable[Hashable] | None = None) -> Delta:
+        """These objects are all there are; plan those that changed (default: all) and those that are new."""
+        named = list(objects)
+        there = set(named)
+        due = there if changed is None else set(changed) & there
+        touched: set[ItemKey] = set()
+        for gone in [name for name in self._items if name not in there]:
+            touched |= self._replace(gone, {}, set())
+            del self._items[gone], self._reads[gone]
+        for name in named:
+            if name in due or name not in self._items:
+                touched |= self._plan_one(name)
+        return self._delta(touched)
+
+    def facts_changed(self, names: Iterable[str]) -> Delta:
+        """Plan the objects that read one of these facts."""
+        due = {reader for name in names for reader in self._readers.get(name, ())}
+        touched: set[ItemKey] = set()
+        for name in [name for name in self._items if name in due] if due else ():
+            touched |= self._plan_one(name)
+        return self._delta(touched)
+
+    def conflicts(self) -> list[Conflict]:
+        """Every claim that is refused because another object has the item."""
+        found = []
+        for key, claims in self._claims.items():
+            if len(claims) > 1:
+                (holder, first), *others = claims.items()
+                found += [
+                    Conflict(key, name, planned.plugin, holder)
+                    for name, planned in others
+                    if planned.item != first.item
+                ]
+        return found
+
+    def _plan_one(self, name: Hashable) -> set[ItemKey]:
+        facts = Facts(self._facts)
+        items: dict[ItemKey, Planned] = {}
+        for planned in self._plan(name, facts):
+            items.setdefault(planned.item.key, planned)
+        return self._replace(name, items, facts.read)
+
+    def _replace(self, name: Hashable, items: dict[ItemKey, Planned], reads: set[str]) -> set[ItemKey]:
+        """An object's new fragment; returns the keys whose claims changed."""
+        before = self._items.get(name, {})
+        touched = {key for key in before.keys() | items.keys() if before.get(key) != items.get(key)}
+        touched |= {key for key, planned in items.items() if _needs(before.get(key)) != _needs(planned)}
+        for key in touched:
+            claims = self._claims.setdefault(key, {})
+            if key in items:
+                claims[name] = items[key]
+            else:
+                claims.pop(name, None)
+            if not claims:
+                del self._claims[key]
+        known = self._reads.get(name, set())
+        for fact in known - reads:
+            self._readers[fact].discard(name)
+            if not self._readers[fact]:
+                del self._readers[fact]
+        for fact in reads - known:
+            self._readers.setdefault(fact, set()).add(name)
+        self._items[name], self._reads[name] = items, reads
+        return touched
+
+    def _delta(self, touched: Iterable[ItemKey]) -> Delta:
+        delta: dict[ItemKey, Wanted | None] = {}
+        for key in touched:
+            claims = self._claims.get(key)
+            if claims is None:
+                if self.intent.pop(key, None) is not None:
+                    delta[key] = None
+                continue
+            name, planned = next(iter(claims.items()))
+            wanted = Wanted(planned.item, planned.plugin, name)
+            before = self.intent.get(key)
+            if before != wanted or _needs(before) != _needs(wanted):
+                self.intent[key] = delta[key] = wanted
+        return delta
+
+
+def _needs(planned: Planned | Wanted | None) -> Any:
+    """Requirements do not count in an item's equality, but they are part of the intent."""
+    return planned.item.requires if planned is not None else None
+
+
+def _name(name: Hashable) -> str:
+    return " ".join(map(str, name)) if isinstance(name, tuple) else str(name)

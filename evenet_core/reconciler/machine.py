@@ -1,0 +1,342 @@
+"""The heart: what is, what is wanted, and which change may be made now. Sans-IO: time is handed in.
+
+Rules of this file:
+
+* nothing is created before everything it requires is there;
+* nothing that another existing item requires is deleted; a replaced item takes its dependents down first;
+* what fails is tried again later and holds up only what requires it;
+* the cost of a change is that of the items it touches, not that of the node: a key is looked at when
+  something happened to it, to what it requires, or to what requires it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from evenet_core.reconciler.fragments import Delta, Wanted
+from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome
+
+__all__ = ["BACKOFF_LIMIT", "Counts", "Failure", "ItemState", "Machine"]
+
+BACKOFF_FIRST = 1.0  # seconds
+BACKOFF_LIMIT = 60.0  # seconds
+
+
+class ItemState(StrEnum):
+    """Where a wanted item stands."""
+
+    IN_SYNC = "in-sync"
+    PENDING = "pending"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The last attempt on an item failed."""
+
+    error: Exception
+    op: Op
+    since: float
+    attempts: int
+    retry_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Items by state. `pending` counts also what is still to be removed."""
+
+    wanted: int
+    in_sync: int
+    pending: int
+    failed: int
+
+
+class Machine:
+    """Decides; the engine carries out.
+
+    :param group_of: by kind, the group (driver) that changes it. One batch of a group is in flight at a time.
+    :param external: whether something that nobody plans (a physical port) is there.
+    :param jitter: a number from 0 to 1 for each retry, so that many failures do not come back together.
+    """
+
+    def __init__(
+        self,
+        group_of: Mapping[str, int],
+        external: Callable[[ItemKey], bool],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._group_of = group_of
+        self._external = external
+        self._jitter = jitter
+        self.actual: dict[ItemKey, Item] = {}
+        self.wanted: dict[ItemKey, Wanted] = {}
+        self.failures: dict[ItemKey, Failure] = {}
+        self._plans = _Requirements()  # of the intent; of what exists where nobody wants it
+        self._stands = _Requirements()  # of what exists, and of what is being made
+        self._look: dict[ItemKey, None] = {}  # keys to look at, in the order in which they came up
+        self._in_flight: dict[int, list[ItemKey]] = {}
+        self._flying: set[ItemKey] = set()
+        self._retries: list[tuple[float, int, ItemKey]] = []  # time, order of failing
+        self._fails = 0
+
+    # -- what happens ---------------------------------------------------------------------------------
+
+    def update(self, delta: Delta) -> None:
+        """The intent changed."""
+        for key, wanted in delta.items():
+            self._touch(key)  # by its requirements of before
+            if wanted is None:
+                self.wanted.pop(key, None)
+            else:
+                self.wanted[key] = wanted
+                if self.actual.get(key) == wanted.item:
+                    self.actual[key] = wanted.item  # equal, but it may stand on something else now
+            self.failures.pop(key, None)
+            self._index(key)
+        for key in delta:
+            self._touch(key)
+
+    def observed(self, kinds: Iterable[str], items: Iterable[Item]) -> None:
+        """All items of these kinds that exist."""
+        mine = frozenset(kinds)
+        found = {item.key: item for item in items}
+        for key in [key for key in self.actual if key.kind in mine and key not in found]:
+            self._set_actual(key, None)
+        for key, item in found.items():
+            if self.actual.get(key) != item:
+                self._set_actual(key, item)
+
+    def external_changed(self, keys: Iterable[ItemKey]) -> None:
+        """Something that nobody plans came or went."""
+        for key in keys:
+            self._touch(key)
+
+    def finished(self, group: int, outcomes: Sequence[Outcome], now: float) -> None:
+        """A batch is done."""
+        for key in self._in_flight.pop(group, ()):
+            self._flying.discard(key)
+            self._touch(key)
+            self._index(key)
+        for outcome in outcomes:
+            key = outcome.change.key
+            if outcome.error is None:
+                self.failures.pop(key, None)
+                for above in self._plans.above(key):
+                    self.failures.pop(above, None)  # what it stood on is new: it may work now
+                self._set_actual(key, outcome.change.after)
+            else:
+                self._fail(key, outcome.change.op, outcome.error, now)
+
+    # -- what is to be done ---------------------------------------------------------------------------
+
+    def ready(self, now: float, busy: Container[int] = ()) -> dict[int, list[Change]]:
+        """Changes that may be made now, a batch for each group that has none in flight and is not busy."""
+        while self._retries and self._retries[0][0] <= now:
+            self._look[heapq.heappop(self._retries)[2]] = None
+        batches: dict[int, list[Change]] = {}
+        waiting: dict[ItemKey, None] = {}
+        seen: set[ItemKey] = set()
+        while self._look:
+            key = next(iter(self._look))
+            del self._look[key]
+            group = self._group_of.get(key.kind)
+            if key in self._flying or group is None or key in seen:
+                continue
+            seen.add(key)
+            if group in self._in_flight or group in busy:
+                waiting[key] = None
+                continue
+            change = self._change(key, now)
+            if change is not None:
+                batches.setdefault(group, []).append(change)
+        self._look = waiting
+        for group, changes in batches.items():
+            changes.sort(key=lambda change: change.op is not Op.DELETE)
+            self._in_flight[group] = [change.key for change in changes]
+            self._flying.update(change.key for change in changes)
+            for change in changes:
+                self._stands.set(change.key, change.before, change.after)
+        return batches
+
+    def wake_at(self) -> float | None:
+        """When `ready` has something new though nothing happens; None = never."""
+        return self._retries[0][0] if self._retries else None
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is in flight and nothing is left to look at: only time or the world can help."""
+        return not self._look and not self._in_flight
+
+    def _change(self, key: ItemKey, now: float) -> Change | None:
+        """The change that this item needs and may have now."""
+        failure = self.failures.get(key)
+        if failure is not None and failure.retry_at > now:
+            return None
+        before, wanted = self.actual.get(key), self.wanted.get(key)
+        if before is not None and self._must_go(key):
+            return Change(Op.DELETE, before, None) if self._nobody_stands_on(key) else None
+        if wanted is None or before == wanted.item or next(self.missing(key), None) is not None:
+            return None
+        return Change(Op.CREATE if before is None else Op.UPDATE, before, wanted.item)
+
+    def _must_go(self, key: ItemKey, above: frozenset[ItemKey] = frozenset()) -> bool:
+        """Whether this existing item has to be deleted: for itself, or because what it stands on goes."""
+        item, wanted = self.actual.get(key), self.wanted.get(key)
+        if item is None:
+            return False
+        if wanted is None or (wanted.item != item and wanted.item.replaces(item)):
+            return True
+        return any(
+            self._must_go(need, above | {key}) if need in self.actual else self._gone_for_good(need)
+            for need in self._plans.below(key)
+            if need not in above
+        )
+
+    def _gone_for_good(self, key: ItemKey) -> bool:
+        """It does not exist and nobody wants it back. (What only has to come back leaves others standing.)"""
+        return key not in self.wanted and not self._external(key)
+
+    def _nobody_stands_on(self, key: ItemKey) -> bool:
+        """Nothing that exists requires it; what does is looked at first."""
+        standing = self._stands.above(key)
+        for above in standing:
+            self._look.setdefault(above)
+        return not standing
+
+    def missing(self, key: ItemKey) -> Iterator[ItemKey]:
+        """Requirements of a wanted item that are not there."""
+        for need in self._plans.below(key):
+            wanted = self.wanted.get(need)
+            if wanted is not None:
+                if self.actual.get(need) != wanted.item or self._must_go(need) or need in self._flying:
+                    yield need
+            elif need in self.actual or not self._external(need):
+                yield need
+
+    # -- what is known --------------------------------------------------------------------------------
+
+    def state(self, key: ItemKey) -> ItemState:
+        """Where a wanted item stands."""
+        if key in self.failures:
+            return ItemState.FAILED
+        wanted = self.wanted.get(key)
+        if wanted is not None and self.actual.get(key) == wanted.item and not self._must_go(key):
+            return ItemState.IN_SYNC
+        return ItemState.PENDING
+
+    def counts(self) -> Counts:
+        """Items by state."""
+        states = [self.state(key) for key in self.wanted]
+        leaving = sum(key not in self.wanted for key in self.actual)
+        in_sync, failed = states.count(ItemState.IN_SYNC), states.count(ItemState.FAILED)
+        return Counts(len(states), in_sync, len(states) - in_sync - failed + leaving, failed)
+
+    def blocked_by(self, key: ItemKey) -> list[ItemKey]:
+        """Wanted items that wait for this one, directly or through others."""
+        found: dict[ItemKey, None] = {}
+        queue = [key]
+        while queue:
+            for above in sorted(self._plans.above(queue.pop()), key=str):
+                if above in self.wanted and above not in found and self.state(above) is ItemState.PENDING:
+                    found[above] = None
+                    queue.append(above)
+        return list(found)
+
+    def cycle(self, key: ItemKey) -> list[ItemKey]:
+        """A way on which a wanted item requires itself; empty = there is none."""
+        trail: list[ItemKey] = [key]
+        seen: set[ItemKey] = set()
+        branches = [iter(self._plans.below(key))]
+        while branches:
+            need = next(branches[-1], None)
+            if need is None:
+                branches.pop()
+                trail.pop()
+            elif need == key:
+                return [*trail, key]
+            elif need in self.wanted and need not in seen:
+                seen.add(need)
+                trail.append(need)
+                branches.append(iter(self._plans.below(need)))
+        return []
+
+    def unclaimed(self) -> list[ItemKey]:
+        """Wanted items of a kind that no driver changes."""
+        return [key for key in self.wanted if key.kind not in self._group_of]
+
+    # -- inside ---------------------------------------------------------------------------------------
+
+    def _set_actual(self, key: ItemKey, item: Item | None) -> None:
+        self._touch(key)  # by its requirements of before
+        if item is None:
+            self.actual.pop(key, None)
+        else:
+            self.actual[key] = item
+        wanted = self.wanted.get(key)
+        if item == (wanted.item if wanted is not None else None):
+            self.failures.pop(key, None)
+        self._index(key)
+        self._touch(key)
+
+    def _index(self, key: ItemKey) -> None:
+        """The intent knows requirements better than what was observed."""
+        wanted, actual = self.wanted.get(key), self.actual.get(key)
+        self._plans.set(key, wanted.item if wanted is not None else actual)
+        if key not in self._flying:
+            self._stands.set(key, actual)
+
+    def _touch(self, key: ItemKey) -> None:
+        """Look at this key, at what stands on it, and at what it stands on."""
+        self._look[key] = None
+        for known in (self._plans, self._stands):
+            for near in (*known.above(key), *known.below(key)):
+                self._look.setdefault(near)
+
+    def _fail(self, key: ItemKey, op: Op, error: Exception, now: float) -> None:
+        before = self.failures.get(key)
+        attempts = before.attempts + 1 if before is not None else 1
+        delay = BACKOFF_LIMIT
+        if getattr(error, "retryable", True):
+            delay = min(BACKOFF_LIMIT, BACKOFF_FIRST * 2.0 ** min(attempts - 1, 16))
+        retry_at = now + delay * (0.75 + 0.25 * self._jitter())
+        since = before.since if before is not None else now
+        self.failures[key] = Failure(error, op, since, attempts, retry_at)
+        self._fails += 1
+        heapq.heappush(self._retries, (retry_at, self._fails, key))
+
+
+class _Requirements:
+    """Which key requires which, looked up from both ends."""
+
+    def __init__(self) -> None:
+        self._below: dict[ItemKey, tuple[ItemKey, ...]] = {}
+        self._above: dict[ItemKey, set[ItemKey]] = {}
+
+    def below(self, key: ItemKey) -> tuple[ItemKey, ...]:
+        """What `key` requires."""
+        return self._below.get(key, ())
+
+    def above(self, key: ItemKey) -> Collection[ItemKey]:
+        """What requires `key`."""
+        return self._above.get(key, ())
+
+    def set(self, key: ItemKey, *items: Item | None) -> None:
+        """`key` requires what any of these items requires."""
+        below = tuple(dict.fromkeys(r.key for item in items if item is not None for r in item.requires))
+        known = self._below.get(key, ())
+        if below == known:
+            return
+        for need in known:
+            self._above[need].discard(key)
+            if not self._above[need]:
+                del self._above[need]
+        for need in below:
+            self._above.setdefault(need, set()).add(key)
+        if below:
+            self._below[key] = below
+        else:
+            del self._below[key]

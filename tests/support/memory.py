@@ -1,0 +1,108 @@
+"""A system in memory for tests of the reconciler: items, and a driver that can be made to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from evenet_core.errors import DriverError
+from evenet_core.reconciler.fragments import Wanted
+from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome, Requires
+
+__all__ = ["MemoryDriver", "System", "Thing", "thing", "want"]
+
+
+@dataclass(frozen=True, slots=True)
+class Thing(Item):
+    """An item of any of three kinds; `size` changes in place, `shape` only by replacing."""
+
+    kind: ClassVar[str] = "a"
+    name: str
+    size: int = 0
+    shape: int = 0
+    needs: tuple[ItemKey, ...] = ()
+
+    @property
+    def key(self) -> ItemKey:
+        return ItemKey((self.kind, self.name))
+
+    @property
+    def requires(self) -> tuple[Requires, ...]:
+        return tuple(Requires(key, "it stands on it") for key in self.needs)
+
+    def replaces(self, other: Item) -> bool:
+        return isinstance(other, Thing) and other.shape != self.shape
+
+
+class ThingB(Thing):
+    __slots__ = ()
+    kind: ClassVar[str] = "b"
+
+
+class ThingC(Thing):
+    __slots__ = ()
+    kind: ClassVar[str] = "c"
+
+
+_CLASSES = {"a": Thing, "b": ThingB, "c": ThingC}
+
+
+def thing(key: str, *needs: str, size: int = 0, shape: int = 0) -> Thing:
+    """`thing("b:x", "a:y")`: an item of kind b called x that requires y of kind a."""
+    kind, name = key.split(":")
+    return _CLASSES[kind](name, size, shape, tuple(ItemKey(need.split(":")) for need in needs))
+
+
+def want(*things: Thing) -> dict[ItemKey, Wanted]:
+    return {item.key: Wanted(item, "test", "test") for item in things}
+
+
+class System:
+    """What exists; checks the rules at every single change."""
+
+    def __init__(self) -> None:
+        self.items: dict[ItemKey, Thing] = {}
+        self.external: set[ItemKey] = set()
+        self.failing: set[ItemKey] = set()
+        self.log: list[str] = []
+
+    def carry_out(self, change: Change) -> None:
+        """Raises DriverError as told, AssertionError when a rule is broken."""
+        key = change.key
+        if key in self.failing:
+            raise DriverError(f"{key} does not want to")
+        if change.op is Op.DELETE:
+            standing = [i for i in self.items.values() if key in i.needs and i.key != key]
+            assert not standing, f"{key} deleted under {standing}"
+            self.items.pop(key, None)
+        else:
+            item = change.after
+            assert isinstance(item, Thing)
+            missing = [n for n in item.needs if n not in self.items and n not in self.external]
+            assert not missing, f"{key} made without {missing}"
+            before = self.items.get(key)
+            assert before is None or not item.replaces(before), f"{key} changed in place"
+            self.items[key] = item
+        self.log.append(f"{change.op} {key}")
+
+
+class MemoryDriver:
+    """The driver of some kinds of a `System`."""
+
+    def __init__(self, system: System, *kinds: str) -> None:
+        self.kinds = kinds
+        self._system = system
+
+    async def observe(self) -> Iterable[Item]:
+        return [item for item in self._system.items.values() if item.kind in self.kinds]
+
+    async def apply(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        return [Outcome(change, self._try(change)) for change in changes]
+
+    def _try(self, change: Change) -> DriverError | None:
+        try:
+            self._system.carry_out(change)
+        except DriverError as error:
+            return error
+        return None
