@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import ClassVar
 
+from evenet_core.linux import netlink
+from evenet_core.linux.batch import NetlinkDriver
 from evenet_core.linux.link import link_key
-from evenet_core.reconciler.item import Item, ItemKey, Requires
+from evenet_core.linux.netlink import CREATE, EXCLUSIVE, MARK, Message, NetlinkError, Reply
+from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Requires
 
-__all__ = ["Address", "address_key"]
+__all__ = ["Address", "AddressDriver", "address_item", "address_key"]
+
+NEWADDR, DELADDR, GETADDR = 20, 21, 22
+_ADDRESS, _LOCAL, _FLAGS, _PROTO = 1, 2, 8, 11
+_NODAD, _NOPREFIXROUTE = 0x02, 0x200
+_IFADDR = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, index
+_FAMILIES = {4: 2, 6: 10}
 
 
 def address_key(link: str, address: str) -> ItemKey:
@@ -24,6 +36,7 @@ class Address(Item):
     link: str
     address: str
     prefix: int
+    dad: bool = field(default=True, compare=False)  # IPv6: ask first whether anybody else has it
 
     @property
     def key(self) -> ItemKey:
@@ -32,3 +45,42 @@ class Address(Item):
     @property
     def requires(self) -> tuple[Requires, ...]:
         return (Requires(link_key(self.link), "the address sits on this link"),)
+
+
+class AddressDriver(NetlinkDriver):
+    """Adds and removes addresses. Ours carry IFA_PROTO, which kernels before 5.18 do not store."""
+
+    kinds: tuple[str, ...] = ("address",)
+
+    async def observe(self) -> Iterable[Item]:
+        names = await self.link_names()
+        replies = await self.rtnl.dump(Message(GETADDR, 0, _IFADDR.pack(0, 0, 0, 0, 0), "addresses"))
+        return [item for reply in replies if (item := address_item(reply, names)) is not None]
+
+    async def messages(self, change: Change) -> Sequence[Message]:
+        before, after = change.before, change.after
+        remove = change.op is not Op.CREATE and isinstance(before, Address)
+        messages = [await self._message(DELADDR, before)] if remove and isinstance(before, Address) else []
+        return [*messages, await self._message(NEWADDR, after)] if isinstance(after, Address) else messages
+
+    async def _message(self, kind: int, item: Address) -> Message:
+        address = ip_address(item.address)
+        flags = _NOPREFIXROUTE | (0 if item.dad else _NODAD)
+        scope = 253 if address.is_link_local else 0
+        body = _IFADDR.pack(_FAMILIES[address.version], item.prefix, 0, scope, await self.index(item.link))
+        body += netlink.raw(_LOCAL, address.packed) + netlink.raw(_ADDRESS, address.packed)
+        body += netlink.number(_FLAGS, flags) + netlink.number(_PROTO, MARK, 1)
+        about = f"address {item.address}/{item.prefix} on {item.link}"
+        return Message(kind, CREATE | EXCLUSIVE if kind == NEWADDR else 0, body, about)
+
+
+def address_item(reply: Reply, names: dict[int, str]) -> Address | None:
+    """The address that a message speaks of, if it is ours."""
+    if len(reply.body) < _IFADDR.size:
+        raise NetlinkError("an address message that is too short")
+    _, prefix, _, _, index = _IFADDR.unpack_from(reply.body)
+    found = netlink.attributes(reply.body[_IFADDR.size :])
+    address = found.get(_LOCAL, found.get(_ADDRESS))
+    if netlink.integer(found.get(_PROTO)) != MARK or address is None or index not in names:
+        return None
+    return Address(names[index], netlink.address_text(address), prefix)

@@ -1,4 +1,4 @@
-"""Links: bridges, veth pairs, and the swap that makes an adapter of a port. Item and driver."""
+"""Links as items: bridges, veth pairs, ports, and what makes an adapter of a port. Driver: linkdriver.py."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ class Bridge(Item):
     def key(self) -> ItemKey:
         return link_key(self.name)
 
+    def replaces(self, other: Item) -> bool:
+        return type(self) is not type(other)
+
 
 @dataclass(frozen=True, slots=True)
 class PortBridge(Item):
@@ -50,6 +53,9 @@ class PortBridge(Item):
     def requires(self) -> tuple[Requires, ...]:
         return (Requires(ItemKey(("port", self.name)), "the bridge takes the name and MAC of the port"),)
 
+    def replaces(self, other: Item) -> bool:
+        return type(self) is not type(other)
+
 
 @dataclass(frozen=True, slots=True)
 class PortLink(Item):
@@ -66,6 +72,9 @@ class PortLink(Item):
     @property
     def requires(self) -> tuple[Requires, ...]:
         return (Requires(ItemKey(("port", self.name)), "there is no such port"),)
+
+    def replaces(self, other: Item) -> bool:
+        return type(self) is not type(other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,9 @@ class Veth(Item):
     @property
     def requires(self) -> tuple[Requires, ...]:
         return (Requires(link_key(self.master), "the interface is a port of this bridge"),)
+
+    def replaces(self, other: Item) -> bool:
+        return type(self) is not type(other)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import ClassVar
 
+from evenet_core.linux import netlink
+from evenet_core.linux.batch import NetlinkDriver
 from evenet_core.linux.link import link_key
-from evenet_core.reconciler.item import Item, ItemKey, Requires
+from evenet_core.linux.netlink import CREATE, MARK, REPLACE, Message, NetlinkError, Reply
+from evenet_core.reconciler.item import Change, Item, ItemKey, Requires
 
-__all__ = ["Neighbour"]
+__all__ = ["Neighbour", "NeighbourDriver", "neighbour_item"]
+
+NEWNEIGH, DELNEIGH, GETNEIGH = 28, 29, 30
+_DST, _LLADDR, _PROTOCOL = 1, 2, 12
+_PERMANENT = 0x80
+_NDMSG = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
+_FAMILIES = {4: 2, 6: 10}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +39,37 @@ class Neighbour(Item):
     @property
     def requires(self) -> tuple[Requires, ...]:
         return (Requires(link_key(self.link), "the kernel drops its neighbours with it"),)
+
+
+class NeighbourDriver(NetlinkDriver):
+    """Adds and removes permanent neighbours whose protocol is ours."""
+
+    kinds: tuple[str, ...] = ("neighbour",)
+
+    async def observe(self) -> Iterable[Item]:
+        names = await self.link_names()
+        replies = await self.rtnl.dump(Message(GETNEIGH, 0, _NDMSG.pack(0, 0, 0, 0, 0), "neighbours"))
+        return [item for reply in replies if (item := neighbour_item(reply, names)) is not None]
+
+    async def messages(self, change: Change) -> Sequence[Message]:
+        item = change.item
+        assert isinstance(item, Neighbour)
+        address = ip_address(item.address)
+        body = _NDMSG.pack(_FAMILIES[address.version], await self.index(item.link), _PERMANENT, 0, 0)
+        body += netlink.raw(_DST, address.packed) + netlink.number(_PROTOCOL, MARK, 1)
+        about = f"neighbour {item.address} on {item.link}"
+        if change.after is None:
+            return [Message(DELNEIGH, 0, body, about)]
+        body += netlink.raw(_LLADDR, bytes.fromhex(item.mac.replace(":", "")))
+        return [Message(NEWNEIGH, CREATE | REPLACE, body, about)]
+
+
+def neighbour_item(reply: Reply, names: dict[int, str]) -> Neighbour | None:
+    """The neighbour that a message speaks of, if it is ours."""
+    if len(reply.body) < _NDMSG.size:
+        raise NetlinkError("a neighbour message that is too short")
+    _, index, _, _, _ = _NDMSG.unpack_from(reply.body)
+    found = netlink.attributes(reply.body[_NDMSG.size :])
+    if netlink.integer(found.get(_PROTOCOL)) != MARK or _DST not in found or index not in names:
+        return None
+    return Neighbour(names[index], netlink.address_text(found[_DST]), bytes(found.get(_LLADDR, b"")).hex(":"))

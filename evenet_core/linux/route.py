@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import ClassVar
 
+from evenet_core.linux import netlink
 from evenet_core.linux.address import address_key
+from evenet_core.linux.batch import NetlinkDriver
 from evenet_core.linux.link import link_key
-from evenet_core.reconciler.item import Item, ItemKey, Requires
+from evenet_core.linux.netlink import CREATE, MARK, REPLACE, Message, NetlinkError, Reply
+from evenet_core.reconciler.item import Change, Item, ItemKey, Requires
 
-__all__ = ["Route"]
+__all__ = ["Route", "RouteDriver", "route_item"]
+
+NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
+_DST, _OIF, _GATEWAY, _PRIORITY, _PREFSRC, _TABLE = 1, 4, 5, 6, 7, 15
+_UNICAST, _UNREACHABLE = 1, 7
+_UNIVERSE, _LINK = 0, 253
+_COMPAT = 252  # in the header's byte for tables above 255
+_ONLINK = 4
+_RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst, src, tos, table, protocol, scope, type, flags
+_FAMILIES = {4: 2, 6: 10}
+_VERSIONS = {2: 4, 10: 6}
+_DEFAULTS = {4: "0.0.0.0", 6: "::"}
+_IPV6_METRIC = 1024  # IP6_RT_PRIO_USER: what the kernel makes of 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +54,68 @@ class Route(Item):
         if self.source:
             needs.append(Requires(address_key(self.link, self.source), "it is the route's source address"))
         return tuple(needs)
+
+
+class RouteDriver(NetlinkDriver):
+    """Adds, replaces and removes routes whose protocol is ours."""
+
+    kinds: tuple[str, ...] = ("route",)
+
+    async def observe(self) -> Iterable[Item]:
+        names = await self.link_names()
+        replies = await self.rtnl.dump(Message(GETROUTE, 0, _RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0), "routes"))
+        return [item for reply in replies if (item := route_item(reply, names)) is not None]
+
+    async def messages(self, change: Change) -> Sequence[Message]:
+        item = change.item
+        assert isinstance(item, Route)
+        kind = DELROUTE if change.after is None else NEWROUTE
+        return [await self._message(kind, item)]
+
+    async def _message(self, kind: int, item: Route) -> Message:
+        network = ip_network(item.destination)
+        scope = _UNIVERSE if item.via or not item.link or network.version == 6 else _LINK
+        body = _RTMSG.pack(
+            _FAMILIES[network.version],
+            network.prefixlen,
+            0,
+            0,
+            item.table if item.table < 256 else _COMPAT,
+            MARK,
+            scope if kind == NEWROUTE or network.version == 6 else 255,  # RT_SCOPE_NOWHERE: any
+            _UNICAST if item.link else _UNREACHABLE,
+            # the gateway is on the link: what else the tables hold at this moment must not matter
+            _ONLINK if item.via else 0,
+        )
+        body += netlink.raw(_DST, network.network_address.packed) + netlink.number(_TABLE, item.table)
+        if item.link:
+            body += netlink.number(_OIF, await self.index(item.link))
+        if item.via:
+            body += netlink.raw(_GATEWAY, netlink.address_bytes(item.via))
+        if item.source:
+            body += netlink.raw(_PREFSRC, netlink.address_bytes(item.source))
+        if item.metric:
+            body += netlink.number(_PRIORITY, item.metric)
+        about = f"route to {item.destination} in table {item.table}"
+        return Message(kind, CREATE | REPLACE if kind == NEWROUTE else 0, body, about)
+
+
+def route_item(reply: Reply, names: dict[int, str]) -> Route | None:
+    """The route that a message speaks of, if it is ours."""
+    if len(reply.body) < _RTMSG.size:
+        raise NetlinkError("a route message that is too short")
+    family, prefix, _, _, table, protocol, _, kind, _ = _RTMSG.unpack_from(reply.body)
+    if protocol != MARK or kind not in (_UNICAST, _UNREACHABLE) or family not in _VERSIONS:
+        return None
+    version = _VERSIONS[family]
+    found = netlink.attributes(reply.body[_RTMSG.size :])
+    destination = netlink.address_text(found[_DST]) if _DST in found else _DEFAULTS[version]
+    metric = netlink.integer(found.get(_PRIORITY))
+    return Route(
+        netlink.integer(found.get(_TABLE), table),
+        f"{destination}/{prefix}",
+        names.get(netlink.integer(found.get(_OIF)), "") if kind == _UNICAST else "",
+        netlink.address_text(found[_GATEWAY]) if _GATEWAY in found else "",
+        netlink.address_text(found[_PREFSRC]) if _PREFSRC in found else "",
+        0 if version == 6 and metric == _IPV6_METRIC else metric,
+    )

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import ClassVar
 
-from evenet_core.reconciler.item import Item, ItemKey
+from evenet_core.linux import netlink
+from evenet_core.linux.batch import NetlinkDriver
+from evenet_core.linux.netlink import CREATE, EXCLUSIVE, MARK, Message, NetlinkError, Reply
+from evenet_core.reconciler.item import Change, Item, ItemKey, Op
 
-__all__ = ["Rule"]
+__all__ = ["Rule", "RuleDriver", "rule_item"]
+
+NEWRULE, DELRULE, GETRULE = 32, 33, 34
+_DST, _SRC, _IIF, _PRIORITY, _FWMARK, _TABLE, _FWMASK, _OIF, _PROTOCOL = 1, 2, 3, 6, 10, 15, 16, 17, 21
+_TO_TABLE = 1
+_COMPAT = 252
+_HEADER = struct.Struct("=BBBBBBBBI")  # family, dst, src, tos, table, 0, 0, action, flags
+_FAMILIES = {4: 2, 6: 10}
+_VERSIONS = {2: 4, 10: 6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +54,75 @@ class Rule(Item):
                 self.table,
             )
         )
+
+
+class RuleDriver(NetlinkDriver):
+    """Adds and removes rules whose protocol is ours."""
+
+    kinds: tuple[str, ...] = ("rule",)
+
+    async def observe(self) -> Iterable[Item]:
+        rules = []
+        for family in _VERSIONS:
+            body = _HEADER.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
+            rules += await self.rtnl.dump(Message(GETRULE, 0, body, "rules"))
+        return [item for reply in rules if (item := rule_item(reply)) is not None]
+
+    async def messages(self, change: Change) -> Sequence[Message]:
+        messages = []
+        if change.op is not Op.CREATE and isinstance(change.before, Rule):
+            messages.append(_message(DELRULE, change.before))
+        if isinstance(change.after, Rule):
+            messages.append(_message(NEWRULE, change.after))
+        return messages
+
+
+def _message(kind: int, item: Rule) -> Message:
+    source = ip_network(item.source) if item.source else None
+    destination = ip_network(item.destination) if item.destination else None
+    body = _HEADER.pack(
+        _FAMILIES[item.family],
+        destination.prefixlen if destination else 0,
+        source.prefixlen if source else 0,
+        0,
+        item.table if item.table < 256 else _COMPAT,
+        0,
+        0,
+        _TO_TABLE,
+        0,
+    )
+    body += netlink.number(_PRIORITY, item.priority) + netlink.number(_TABLE, item.table)
+    body += netlink.number(_PROTOCOL, MARK, 1)
+    if source:
+        body += netlink.raw(_SRC, source.network_address.packed)
+    if destination:
+        body += netlink.raw(_DST, destination.network_address.packed)
+    if item.iif:
+        body += netlink.text(_IIF, item.iif)
+    if item.oif:
+        body += netlink.text(_OIF, item.oif)
+    if item.mark or item.mask:
+        body += netlink.number(_FWMARK, item.mark) + netlink.number(_FWMASK, item.mask)
+    about = f"rule {item.priority} to table {item.table}"
+    return Message(kind, CREATE | EXCLUSIVE if kind == NEWRULE else 0, body, about)
+
+
+def rule_item(reply: Reply) -> Rule | None:
+    """The rule that a message speaks of, if it is ours."""
+    if len(reply.body) < _HEADER.size:
+        raise NetlinkError("a rule message that is too short")
+    family, to, source, _, table, _, _, action, _ = _HEADER.unpack_from(reply.body)
+    found = netlink.attributes(reply.body[_HEADER.size :])
+    if netlink.integer(found.get(_PROTOCOL)) != MARK or action != _TO_TABLE or family not in _VERSIONS:
+        return None
+    return Rule(
+        _VERSIONS[family],
+        netlink.integer(found.get(_PRIORITY)),
+        netlink.integer(found.get(_TABLE), table),
+        f"{netlink.address_text(found[_SRC])}/{source}" if _SRC in found else "",
+        f"{netlink.address_text(found[_DST])}/{to}" if _DST in found else "",
+        netlink.string(found.get(_IIF)),
+        netlink.string(found.get(_OIF)),
+        netlink.integer(found.get(_FWMARK)),
+        netlink.integer(found.get(_FWMASK)),
+    )

@@ -1,0 +1,147 @@
+"""Links as the kernel tells of them: one value a link, and the messages that change links."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from evenet_core.linux import netlink
+from evenet_core.linux.netlink import CREATE, EXCLUSIVE, Message, NetlinkError, Reply
+from evenet_core.linux.rtnl import Rtnl
+
+__all__ = ["ALIAS", "LinkInfo", "all_links", "decode_link", "find_link", "link_message"]
+
+ALIAS = "evenet"  # first word of the alias of every link that is ours
+
+NEWLINK, DELLINK, GETLINK, SETLINK = 16, 17, 18, 19
+UP = 0x1
+
+_ADDRESS, _IFNAME, _MTU, _MASTER, _LINKINFO, _IFALIAS = 1, 3, 4, 10, 18, 20
+_AF_SPEC, _EXT_MASK, _CARRIER = 26, 29, 33
+_INFO_KIND, _INFO_DATA = 1, 2
+_BRIDGE_FORWARD_DELAY, _BRIDGE_STP, _BRIDGE_GROUP_FWD_MASK = 1, 5, 9
+_VETH_PEER = 1
+_NET_NS_FD = 28
+_INET6, _ADDR_GEN_MODE = 10, 8
+_SKIP_STATISTICS = 1 << 3
+
+_IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
+
+
+@dataclass(frozen=True, slots=True)
+class LinkInfo:
+    """A network device."""
+
+    index: int
+    name: str
+    mac: str
+    mtu: int
+    up: bool
+    carrier: bool
+    master: int
+    kind: str
+    alias: str
+    stp: bool = False
+    group_fwd_mask: int = 0
+
+    @property
+    def ours(self) -> bool:
+        return self.alias.split(" ", 1)[0] == ALIAS
+
+
+def decode_link(reply: Reply) -> LinkInfo:
+    """The link that an RTM_NEWLINK or RTM_DELLINK speaks of."""
+    if len(reply.body) < _IFINFO.size:
+        raise NetlinkError("a link message that is too short")
+    _, _, index, flags, _ = _IFINFO.unpack_from(reply.body)
+    found = netlink.attributes(reply.body[_IFINFO.size :])
+    info = netlink.attributes(found[_LINKINFO]) if _LINKINFO in found else {}
+    kind = netlink.string(info.get(_INFO_KIND))
+    data = netlink.attributes(info[_INFO_DATA]) if kind == "bridge" and _INFO_DATA in info else {}
+    return LinkInfo(
+        index=index,
+        name=netlink.string(found.get(_IFNAME)),
+        mac=bytes(found.get(_ADDRESS, b"")).hex(":"),
+        mtu=netlink.integer(found.get(_MTU)),
+        up=bool(flags & UP),
+        carrier=bool(netlink.integer(found.get(_CARRIER))),
+        master=netlink.integer(found.get(_MASTER)),
+        kind=kind,
+        alias=netlink.string(found.get(_IFALIAS)),
+        stp=bool(netlink.integer(data.get(_BRIDGE_STP))),
+        group_fwd_mask=netlink.integer(data.get(_BRIDGE_GROUP_FWD_MASK)),
+    )
+
+
+async def all_links(rtnl: Rtnl) -> dict[str, LinkInfo]:
+    """Every link of the namespace by name."""
+    body = _IFINFO.pack(0, 0, 0, 0, 0) + netlink.number(_EXT_MASK, _SKIP_STATISTICS)
+    links = [decode_link(reply) for reply in await rtnl.dump(Message(GETLINK, 0, body, "links"))]
+    return {link.name: link for link in links}
+
+
+async def find_link(rtnl: Rtnl, name: str) -> LinkInfo | None:
+    """The link called `name`."""
+    body = _IFINFO.pack(0, 0, 0, 0, 0) + netlink.text(_IFNAME, name) + netlink.number(_EXT_MASK, _SKIP_STATISTICS)
+    reply = await rtnl.get(Message(GETLINK, 0, body, f"link {name}"))
+    return decode_link(reply) if reply is not None else None
+
+
+def link_message(
+    about: str,
+    *,
+    index: int = 0,
+    name: str = "",
+    create: bool = False,
+    delete: bool = False,
+    rename: str = "",
+    up: bool | None = None,
+    mac: str = "",
+    mtu: int = 0,
+    master: int | None = None,
+    alias: str | None = None,
+    info: bytes = b"",
+    ipv6_address: bool | None = None,
+) -> Message:
+    """One request about a link, named by `index` or `name`.
+
+    :param master: index of the bridge it becomes a port of; 0 = of none.
+    :param ipv6_address: whether the kernel gives it a link-local address by itself when it is set up (not part of
+        a request that makes the link)
+    """
+    flags = UP if up else 0
+    change = 0 if up is None else UP
+    body = _IFINFO.pack(0, 0, index, flags, change)
+    if name or rename:
+        body += netlink.text(_IFNAME, rename or name)
+    if mac:
+        body += netlink.raw(_ADDRESS, bytes.fromhex(mac.replace(":", "")))
+    if mtu:
+        body += netlink.number(_MTU, mtu)
+    if master is not None:
+        body += netlink.number(_MASTER, master)
+    if alias is not None:
+        body += netlink.text(_IFALIAS, alias) if alias else netlink.raw(_IFALIAS, b"\0")
+    if ipv6_address is not None:
+        mode = netlink.number(_ADDR_GEN_MODE, 0 if ipv6_address else 1, 1)
+        body += netlink.nested(_AF_SPEC, netlink.nested(_INET6, mode))
+    kind = DELLINK if delete else NEWLINK if create or info else SETLINK  # only NEWLINK changes what a type knows
+    return Message(kind, CREATE | EXCLUSIVE if create else 0, body + info, about)
+
+
+def bridge_info(*, stp: bool, group_fwd_mask: int) -> bytes:
+    """Link type bridge. Without STP nothing can loop, so its ports forward at once."""
+    data = netlink.number(_BRIDGE_STP, int(stp)) + netlink.number(_BRIDGE_FORWARD_DELAY, 200 if stp else 0)
+    if group_fwd_mask:
+        data += netlink.number(_BRIDGE_GROUP_FWD_MASK, group_fwd_mask, 2)
+    return netlink.nested(_LINKINFO, netlink.text(_INFO_KIND, "bridge"), netlink.nested(_INFO_DATA, data))
+
+
+def veth_info(*, peer: str, peer_mac: str, mtu: int, namespace: int) -> bytes:
+    """Link type veth; the other end is made in the namespace behind a descriptor."""
+    body = _IFINFO.pack(0, 0, 0, 0, 0) + netlink.text(_IFNAME, peer) + netlink.number(_MTU, mtu)
+    if peer_mac:
+        body += netlink.raw(_ADDRESS, bytes.fromhex(peer_mac.replace(":", "")))
+    body += netlink.number(_NET_NS_FD, namespace)
+    data = netlink.raw(_VETH_PEER | 0x8000, body)
+    return netlink.nested(_LINKINFO, netlink.text(_INFO_KIND, "veth"), netlink.nested(_INFO_DATA, data))

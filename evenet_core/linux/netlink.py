@@ -1,0 +1,179 @@
+"""The bytes of netlink: headers, attributes, error texts (RFC 3549; include/uapi/linux/netlink.h).
+
+What comes from a socket is checked before it is read: wrong lengths are a `NetlinkError`, never an IndexError.
+"""
+
+from __future__ import annotations
+
+import errno as errno_names
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from evenet_core.errors import DriverError
+
+__all__ = [
+    "MARK",
+    "Message",
+    "NetlinkError",
+    "Reply",
+    "address_bytes",
+    "address_text",
+    "attributes",
+    "encode",
+    "nested",
+    "number",
+    "refusal",
+    "replies",
+    "text",
+]
+
+MARK = 231  # 0xE7: protocol of routes, rules, neighbours and addresses that are ours
+
+REQUEST, MULTI, ACK, DUMP_INTERRUPTED = 0x1, 0x2, 0x4, 0x10
+ROOT, MATCH = 0x100, 0x200
+DUMP = ROOT | MATCH
+REPLACE, EXCLUSIVE, CREATE = 0x100, 0x200, 0x400
+
+NLMSG_NOOP, NLMSG_ERROR, NLMSG_DONE = 1, 2, 3
+NLM_F_ACK_TLVS = 0x200
+NLMSGERR_ATTR_MSG = 1
+
+HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
+_ATTRIBUTE = struct.Struct("=HH")
+_NESTED = 0x8000
+_TYPE_MASK = 0x3FFF
+_FORMATS = {1: struct.Struct("=B"), 2: struct.Struct("=H"), 4: struct.Struct("=I")}
+
+
+class NetlinkError(DriverError):
+    """Bytes from a netlink socket that are not what the kernel would send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One request. `about` names what it concerns in the text of an error."""
+
+    type: int
+    flags: int
+    body: bytes
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One message from the kernel."""
+
+    type: int
+    flags: int
+    sequence: int
+    body: memoryview
+
+
+def encode(message: Message, sequence: int) -> bytes:
+    """The message as it goes to the socket."""
+    flags = message.flags | REQUEST
+    return HEADER.pack(HEADER.size + len(message.body), message.type, flags, sequence, 0) + message.body
+
+
+def _attribute(kind: int, payload: bytes) -> bytes:
+    length = 4 + len(payload)
+    return _ATTRIBUTE.pack(length, kind) + payload + b"\0" * (-length % 4)
+
+
+def raw(kind: int, payload: bytes) -> bytes:
+    """An attribute of bytes."""
+    return _attribute(kind, payload)
+
+
+def number(kind: int, value: int, size: int = 4) -> bytes:
+    """An attribute of an unsigned integer in host order, `size` bytes long."""
+    return _attribute(kind, _FORMATS[size].pack(value))
+
+
+def text(kind: int, value: str) -> bytes:
+    """An attribute of zero-terminated text."""
+    return _attribute(kind, value.encode() + b"\0")
+
+
+def nested(kind: int, *members: bytes) -> bytes:
+    """An attribute of attributes."""
+    return _attribute(kind | _NESTED, b"".join(members))
+
+
+def address_bytes(address: str) -> bytes:
+    """An IP address in network order.
+
+    :raises ValueError: it is not one.
+    """
+    return ip_address(address).packed
+
+
+def address_text(payload: bytes | memoryview) -> str:
+    """An IP address of 4 or 16 bytes as text."""
+    if len(payload) == 4:
+        return socket.inet_ntop(socket.AF_INET, payload)
+    if len(payload) == 16:
+        return socket.inet_ntop(socket.AF_INET6, payload)
+    raise NetlinkError(f"an address of {len(payload)} bytes")
+
+
+def integer(payload: bytes | memoryview | None, default: int = 0) -> int:
+    """An unsigned integer of 1, 2 or 4 bytes; `default` when the attribute is missing."""
+    if payload is None:
+        return default
+    form = _FORMATS.get(len(payload))
+    if form is None:
+        raise NetlinkError(f"a number of {len(payload)} bytes")
+    value: int = form.unpack(payload)[0]
+    return value
+
+
+def string(payload: bytes | memoryview | None) -> str:
+    """Zero-terminated text; empty when the attribute is missing."""
+    return bytes(payload or b"").split(b"\0", 1)[0].decode(errors="replace")
+
+
+def attributes(data: memoryview) -> dict[int, memoryview]:
+    """Attributes by type; of two with one type the last counts, as in the kernel."""
+    found: dict[int, memoryview] = {}
+    place, end = 0, len(data)
+    while place + 4 <= end:
+        length, kind = _ATTRIBUTE.unpack_from(data, place)
+        if length < 4 or place + length > end:
+            raise NetlinkError(f"an attribute of {length} bytes where {end - place} are left")
+        found[kind & _TYPE_MASK] = data[place + 4 : place + length]
+        place += length + (-length % 4)
+    return found
+
+
+def replies(data: bytes) -> Iterator[Reply]:
+    """The messages of one datagram."""
+    view = memoryview(data)
+    place = 0
+    while place + HEADER.size <= len(view):
+        length, kind, flags, sequence, _ = HEADER.unpack_from(view, place)
+        if length < HEADER.size or place + length > len(view):
+            raise NetlinkError(f"a message of {length} bytes where {len(view) - place} are left")
+        yield Reply(kind, flags, sequence, view[place + HEADER.size : place + length])
+        place += length + (-length % 4)
+
+
+def refusal(reply: Reply, about: str) -> DriverError | None:
+    """What an NLMSG_ERROR says; None = the request was carried out."""
+    if len(reply.body) < 20:
+        raise NetlinkError("an acknowledgement that is too short")
+    code = -struct.unpack_from("=i", reply.body)[0]
+    if code == 0:
+        return None
+    hint = ""
+    if reply.flags & NLM_F_ACK_TLVS:
+        echoed = struct.unpack_from("=I", reply.body, 4)[0]
+        start = 20 if reply.flags & 0x100 or echoed < 16 else 4 + echoed  # NLM_F_CAPPED: only the header is echoed
+        hint = string(attributes(reply.body[start:]).get(NLMSGERR_ATTR_MSG))
+    name = errno_names.errorcode.get(code, str(code))
+    reason = f"{hint} ({name})" if hint else f"{os.strerror(code)} ({name})"
+    return DriverError(f"kernel: {about}: {reason}" if about else f"kernel: {reason}", errno=code)

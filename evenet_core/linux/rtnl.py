@@ -1,0 +1,174 @@
+"""A conversation with rtnetlink: batches of changes, and dumps.
+
+The kernel carries a request out while it is being sent, so answers wait in the socket when `send` returns: a
+batch costs no event-loop round trip. Between chunks the loop gets its turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+from collections.abc import Sequence
+
+from evenet_core.errors import DriverError
+from evenet_core.linux.netlink import (
+    ACK,
+    DUMP,
+    DUMP_INTERRUPTED,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    Message,
+    NetlinkError,
+    Reply,
+    encode,
+    refusal,
+    replies,
+)
+from evenet_core.linux.netns import inside
+
+__all__ = ["Rtnl", "open_socket"]
+
+CHUNK = 100  # messages in one datagram: their answers fit any receive buffer
+BUFFER = 8 << 20  # bytes
+LARGEST = 1 << 18  # bytes of one datagram from the kernel
+DUMP_TRIES = 10  # dumps that a change interrupted are repeated
+
+SOL_NETLINK = 270
+NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
+SO_RCVBUFFORCE = 33
+
+
+def open_socket(protocol: int, groups: Sequence[int] = (), namespace: int | str | None = None) -> socket.socket:
+    """A non-blocking netlink socket with a large buffer, subscribed to multicast `groups`.
+
+    :raises OSError: the kernel has no such protocol or group.
+    """
+    with inside(namespace):
+        opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+    try:
+        opened.setblocking(False)
+        try:
+            opened.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
+        except PermissionError:  # inside a user namespace
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK):
+            opened.setsockopt(SOL_NETLINK, option, 1)
+        opened.bind((0, 0))
+        for group in groups:
+            opened.setsockopt(SOL_NETLINK, 1, group)  # NETLINK_ADD_MEMBERSHIP
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+class Rtnl:
+    """One rtnetlink socket. `writes` counts the change requests sent over it."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        self._socket = opened
+        self._sequence = 0
+        self.writes = 0
+
+    @classmethod
+    def open(cls, namespace: int | str | None = None) -> Rtnl:
+        """Talk to the kernel about a network namespace (default: the present one).
+
+        :raises OSError: there is no such namespace.
+        """
+        opened = open_socket(socket.NETLINK_ROUTE, namespace=namespace)
+        opened.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
+        return cls(opened)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    async def send(self, messages: Sequence[Message]) -> list[DriverError | None]:
+        """Carry out changes in order, each for itself; what became of each."""
+        results: list[DriverError | None] = []
+        for start in range(0, len(messages), CHUNK):
+            if start:
+                await asyncio.sleep(0)
+            results += self._send_chunk(messages[start : start + CHUNK])
+        return results
+
+    def _send_chunk(self, messages: Sequence[Message]) -> list[DriverError | None]:
+        first = self._sequence + 1
+        self._sequence += len(messages)
+        self.writes += len(messages)
+        parts = [encode(Message(m.type, m.flags | ACK, m.body), first + place) for place, m in enumerate(messages)]
+        try:
+            self._socket.sendmsg(parts)
+        except OSError as error:
+            return [DriverError(f"kernel: netlink: {error.strerror}", errno=error.errno or 0)] * len(messages)
+        results: list[DriverError | None] = [DriverError("kernel: netlink: no answer")] * len(messages)
+        missing = len(messages)
+        while missing:
+            try:
+                data = self._socket.recv(LARGEST)
+            except BlockingIOError:
+                break
+            except OSError as error:  # ENOBUFS: some answers are lost; the next observation tells what holds
+                if error.errno != errno.ENOBUFS:
+                    raise
+                continue
+            for reply in replies(data):
+                place = reply.sequence - first
+                if reply.type == NLMSG_ERROR and 0 <= place < len(messages):
+                    results[place] = refusal(reply, messages[place].about)
+                    missing -= 1
+        return results
+
+    async def dump(self, message: Message) -> list[Reply]:
+        """Everything of one type that exists.
+
+        :raises DriverError: the kernel refuses, or things change faster than they can be read.
+        """
+        for _ in range(DUMP_TRIES):
+            found, interrupted = self._dump_once(message)
+            if not interrupted:
+                return found
+            await asyncio.sleep(0)
+        raise DriverError("kernel: netlink: the dump was interrupted by changes again and again")
+
+    async def get(self, message: Message) -> Reply | None:
+        """One object; None if there is none.
+
+        :raises DriverError: the kernel refuses for another reason.
+        """
+        self._sequence += 1
+        self._socket.sendall(encode(message, self._sequence))
+        while True:
+            for reply in replies(self._socket.recv(LARGEST)):
+                if reply.sequence != self._sequence:
+                    continue
+                if reply.type != NLMSG_ERROR:
+                    return reply
+                error = refusal(reply, message.about)
+                if error is not None and error.errno not in (errno.ENODEV, errno.ENOENT, errno.ESRCH):
+                    raise error
+                return None
+
+    def _dump_once(self, message: Message) -> tuple[list[Reply], bool]:
+        self._sequence += 1
+        self._socket.sendall(encode(Message(message.type, message.flags | DUMP, message.body), self._sequence))
+        found: list[Reply] = []
+        interrupted = False
+        while True:
+            for reply in replies(self._socket.recv(LARGEST)):
+                if reply.sequence != self._sequence:
+                    continue
+                interrupted = interrupted or bool(reply.flags & DUMP_INTERRUPTED)
+                if reply.type == NLMSG_DONE:
+                    _check_done(reply, message.about)
+                    return found, interrupted
+                if reply.type == NLMSG_ERROR:
+                    raise refusal(reply, message.about) or NetlinkError("an acknowledgement instead of a dump")
+                found.append(reply)
+
+
+def _check_done(reply: Reply, about: str) -> None:
+    if len(reply.body) >= 4 and (code := -struct.unpack_from("=i", reply.body)[0]) > 0:
+        raise DriverError(f"kernel: {about}: dump failed", errno=code)

@@ -1,0 +1,39 @@
+"""What tests of drivers ask of the kernel, by iproute2 rather than by the code under test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from typing import Any
+
+from evenet_core.reconciler.item import Change, Driver, Item, Op
+
+__all__ = ["create", "delete", "ip", "run", "update"]
+
+
+def run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def ip(*arguments: str) -> Any:
+    """Output of `ip -j` in the present namespace."""
+    return json.loads(run("ip", "-j", "-d", *arguments) or "[]")
+
+
+async def create(driver: Driver, *items: Item) -> None:
+    await _all(driver, [Change(Op.CREATE, None, item) for item in items])
+
+
+async def update(driver: Driver, before: Item, after: Item) -> None:
+    await _all(driver, [Change(Op.UPDATE, before, after)])
+
+
+async def delete(driver: Driver, *items: Item) -> None:
+    await _all(driver, [Change(Op.DELETE, item, None) for item in items])
+
+
+async def _all(driver: Driver, changes: Sequence[Change]) -> None:
+    for outcome in await driver.apply(changes):
+        if outcome.error is not None:
+            raise outcome.error
