@@ -183,11 +183,11 @@ def test_a_veth_reaches_into_the_apps_namespace(rtnl: Rtnl) -> None:
 
     async def story() -> None:
         driver = LinkDriver(rtnl)
-        await create(driver, Bridge("bn1", MAC))
+        await create(driver, Bridge("bn1", MAC, 1400))
         await create(driver, item)
         await create(driver, item)
 
-        assert await there(driver) == {Bridge("bn1", MAC), item}
+        assert await there(driver) == {Bridge("bn1", MAC, 1400), item}
         inside = Rtnl.open(namespace)
         from evenet_core.linux.links import all_links
 
@@ -195,7 +195,7 @@ def test_a_veth_reaches_into_the_apps_namespace(rtnl: Rtnl) -> None:
         inside.close()
         assert (peer.mac, peer.mtu, peer.up) == ("02:16:3e:00:00:07", 1400, False)
         await delete(driver, item)
-        assert await there(driver) == {Bridge("bn1", MAC)}
+        assert await there(driver) == {Bridge("bn1", MAC, 1400)}
 
     sync(story())
 
@@ -250,7 +250,7 @@ def test_a_half_done_adapter_is_finished_or_undone(rtnl: Rtnl, port: str, state:
 
 def test_a_port_used_as_it_is_and_a_member_of_a_bridge(rtnl: Rtnl, port: str) -> None:
     run("ip", "link", "set", port, "down")
-    items = [PortLink(port, 1400), Bridge("bn1", MAC), BridgePort(port, "bn1", 1400)]
+    items = [PortLink(port, 1400), Bridge("bn1", MAC, 1400), BridgePort(port, "bn1", 1400)]
 
     async def story() -> None:
         driver = LinkDriver(rtnl)
