@@ -20,13 +20,14 @@ class Daemon(Item):
     """A process that runs with these files.
 
     `{dir}` in an argument or file stands for the daemon's own run directory. A change of `argv` or
-    `files` restarts it; a change of only `reloadable` files rewrites them and sends SIGHUP.
+    `files` restarts it; a change of only `reloadable` files rewrites them and sends SIGHUP. Files are
+    readable by root only; `NAME+r` may be read by the user that a daemon becomes, `NAME+x` is a program.
     """
 
     kind: ClassVar[str] = "daemon"
     name: str
     argv: tuple[str, ...]
-    files: tuple[tuple[str, str], ...] = ()  # name in the run directory, content; mode 0600
+    files: tuple[tuple[str, str], ...] = ()  # name in the run directory, content
     reloadable: tuple[tuple[str, str], ...] = ()
     needs: tuple[Requires, ...] = field(default=(), compare=False)
 

@@ -1,18 +1,25 @@
-"""Objects of our nftables tables. Items and driver: one batch is one transaction."""
+"""Objects of our nftables tables as items. Driver: nftdriver.py."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import ClassVar
 
 from evenet_core.reconciler.item import Item, ItemKey, Requires
 
-__all__ = ["NftChain", "NftElement", "NftTable"]
+__all__ = ["NftChain", "NftElement", "NftTable", "text_digest"]
+
+
+def text_digest(lines: Sequence[str]) -> str:
+    """What tells one text from another. nft shows text in its own words, so texts themselves cannot be compared."""
+    return sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class NftTable(Item):
-    """A table of ours: its sets, maps and the chains that hang on hooks, as nft text.
+    """A table of ours: its sets, maps and the chains that hang on hooks, as nft text, one rule a line.
 
     What comes and goes with objects of the config (`NftChain`, `NftElement`) is not part of it.
     """
@@ -20,11 +27,20 @@ class NftTable(Item):
     kind: ClassVar[str] = "nft"
     family: str
     name: str
-    body: str  # what stands between the braces of `table FAMILY NAME { }`
+    body: str = field(compare=False)  # what stands between the braces of `table FAMILY NAME { }`
+    digest: str = ""  # of the body
+
+    def __post_init__(self) -> None:
+        if not self.digest:
+            object.__setattr__(self, "digest", text_digest([self.body]))
 
     @property
     def key(self) -> ItemKey:
         return ItemKey((self.kind, self.family, self.name))
+
+    @property
+    def description(self) -> str:
+        return f"nft table {self.family} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +51,12 @@ class NftChain(Item):
     family: str
     table: str
     name: str
-    rules: tuple[str, ...]
+    rules: tuple[str, ...] = field(compare=False)
+    digest: str = ""  # of the rules
+
+    def __post_init__(self) -> None:
+        if not self.digest:
+            object.__setattr__(self, "digest", text_digest(self.rules))
 
     @property
     def key(self) -> ItemKey:
@@ -45,18 +66,25 @@ class NftChain(Item):
     def requires(self) -> tuple[Requires, ...]:
         return (Requires(ItemKey((self.kind, self.family, self.table)), "the chain is in this table"),)
 
+    @property
+    def description(self) -> str:
+        return f"nft chain {self.family} {self.table} {self.name} ({len(self.rules)} rules)"
+
 
 @dataclass(frozen=True, slots=True)
 class NftElement(Item):
-    """One element of a set or map of the table's body."""
+    """One element of a set or map of the table's body.
+
+    A chain that its value jumps to belongs to the same object of the config and comes and goes in the
+    same transaction.
+    """
 
     kind: ClassVar[str] = "nft"
     family: str
     table: str
     set: str
-    element: str  # canonical text: "nbu1x1", "172.22.10.5 . tcp . 2223"
-    value: str = ""  # of a map: "jump out-nbu1x1", "10.50.0.2 . 22"
-    chain: str = ""  # chain that the value jumps to
+    element: str  # canonical text: nbu1x1, 172.22.10.5 . tcp . 2223
+    value: str = ""  # of a map: jump out-nbu1x1, 10.50.0.2 . 22
 
     @property
     def key(self) -> ItemKey:
@@ -64,12 +92,9 @@ class NftElement(Item):
 
     @property
     def requires(self) -> tuple[Requires, ...]:
-        needs = [Requires(ItemKey((self.kind, self.family, self.table)), "the set is in this table")]
-        if self.chain:
-            needs.append(
-                Requires(
-                    ItemKey((self.kind, self.family, self.table, "chain", self.chain)),
-                    "the element jumps to this chain",
-                )
-            )
-        return tuple(needs)
+        return (Requires(ItemKey((self.kind, self.family, self.table)), "the set is in this table"),)
+
+    @property
+    def description(self) -> str:
+        value = f" : {self.value}" if self.value else ""
+        return f"nft element {self.family} {self.table} {self.set} {{ {self.element}{value} }}"

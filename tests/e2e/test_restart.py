@@ -107,7 +107,7 @@ def test_what_others_made_stays_as_it_is(site: StartSite) -> None:
         ip addr add 10.99.0.1/24 dev foreign0 noprefixroute
         ip route add 10.98.0.0/16 via 10.99.0.2 dev foreign0 onlink table 502 proto static
         ip rule add from 10.99.0.0/24 lookup 77 priority 10000
-        nft 'table inet other { chain c { type filter hook forward priority 0; policy accept; counter } }'
+        nft 'add table inet other; add chain inet other c { type filter hook forward priority 0; }'
         dnsmasq --port=0 --interface=foreign0 --bind-interfaces --dhcp-range=10.99.0.10,10.99.0.20 \
             --pid-file=/run/foreign.pid
     """

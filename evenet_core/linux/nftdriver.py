@@ -1,0 +1,118 @@
+"""The driver of nftables: a batch is one transaction of `nft -f -`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from evenet_core.errors import DriverError
+from evenet_core.linux.nft import NftChain, NftElement, NftTable
+from evenet_core.linux.nfttext import chain_texts, items_of, script
+from evenet_core.linux.process import Completed, run
+from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome
+
+__all__ = ["NftDriver"]
+
+TABLE = "evenet"
+FAMILIES = ("inet", "bridge")
+_LINE = re.compile(r"^/dev/stdin:(\d+):", re.MULTILINE)
+TIMEOUT = 60.0  # seconds
+
+
+class NftDriver:
+    """Loads transactions. `pids` are the nft processes of late, so that a monitor can tell them from others."""
+
+    kinds: tuple[str, ...] = ("nft",)
+
+    def __init__(self) -> None:
+        self.pids: deque[int] = deque(maxlen=256)
+        self._known: dict[ItemKey, Item] = {}
+
+    async def observe(self) -> Iterable[Item]:
+        found: list[Item] = []
+        for family in FAMILIES:
+            listed = await self._nft(("-j", "list", "table", family, TABLE))
+            if listed.status == 0:
+                found += items_of(json.loads(listed.output))
+            elif "No such file or directory" not in listed.errors.decode(errors="replace"):
+                raise DriverError(f"nft: {listed.complaint}")
+        # texts cannot be read back: those that still hold are kept, for tables that must be made anew
+        self._known = {item.key: self._known.get(item.key, item) for item in found}
+        return found
+
+    async def apply(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+        """All or nothing, but for changes that nft refuses by themselves: those fail alone."""
+        errors: dict[int, DriverError] = {}
+        for change in changes:
+            if isinstance(change.item, NftTable) and change.op is Op.UPDATE:
+                await self._learn(change.item)
+        while len(errors) < len(changes):
+            due = [place for place in range(len(changes)) if place not in errors]
+            lines = self._script([changes[place] for place in due], due, errors)
+            if lines is None:
+                continue
+            done = await self._nft(("-f", "/dev/stdin"), "\n".join(text for _, text in lines) + "\n")
+            if done.status == 0:
+                break
+            guilty = self._guilty(done, lines)
+            for place in due if guilty is None else [due[guilty]]:
+                errors[place] = DriverError(f"nft: {_reason(done)}")
+        for place, change in enumerate(changes):
+            if place not in errors:
+                self._note(change)
+        return [Outcome(change, errors.get(place)) for place, change in enumerate(changes)]
+
+    async def _learn(self, table: NftTable) -> None:
+        """The texts of chains that an earlier agent made: they move into the new table as they are."""
+        listed = await self._nft(("-s", "list", "table", table.family, table.name))
+        texts = chain_texts(listed.output.decode(errors="replace"))
+        for key, item in self._known.items():
+            if isinstance(item, NftChain) and not item.rules and item.family == table.family and item.name in texts:
+                self._known[key] = replace(item, rules=texts[item.name])
+
+    def _script(
+        self, changes: Sequence[Change], places: Sequence[int], errors: dict[int, DriverError]
+    ) -> list[tuple[int | None, str]] | None:
+        """The transaction; None when a change was found that cannot be written down (it is in `errors` then)."""
+        present = [change for change in changes if not self._gone(change)]
+        index = [i for i, change in enumerate(changes) if not self._gone(change)]
+        try:
+            lines = script(present, self._known.values())
+        except DriverError:
+            for place, change in zip(places, changes, strict=True):
+                try:
+                    script([change], ())
+                except DriverError as error:
+                    errors[place] = error
+            return None
+        return [(index[place] if place is not None else None, text) for place, text in lines]
+
+    def _gone(self, change: Change) -> bool:
+        """An element that is not there cannot be deleted, and nft would refuse to."""
+        return change.op is Op.DELETE and isinstance(change.item, NftElement) and change.key not in self._known
+
+    def _guilty(self, done: Completed, lines: Sequence[tuple[int | None, str]]) -> int | None:
+        """Which change the first complaint is about."""
+        found = _LINE.search(done.errors.decode(errors="replace"))
+        number = int(found[1]) if found else 0
+        return lines[number - 1][0] if 0 < number <= len(lines) else None
+
+    def _note(self, change: Change) -> None:
+        if change.after is None:
+            self._known.pop(change.key, None)
+        else:
+            self._known[change.key] = change.after
+
+    async def _nft(self, arguments: Sequence[str], text: str = "") -> Completed:
+        return await run(("nft", *arguments), text.encode(), TIMEOUT, self.pids.append)
+
+
+def _reason(done: Completed) -> str:
+    """The first complaint, without the place in a text that nobody sees."""
+    for line in done.errors.decode(errors="replace").splitlines():
+        if "Error:" in line:
+            return line.split("Error:", 1)[1].strip()
+    return done.complaint

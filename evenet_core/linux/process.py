@@ -1,0 +1,157 @@
+"""Processes without threads and without a shell: short ones that are waited for, and daemons that stay."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evenet_core.errors import DriverError
+
+__all__ = ["Completed", "exited", "find_program", "run", "spawn", "start_time"]
+
+OUTPUT_LIMIT = 64 << 20  # bytes that are read of what a program says
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT = {"PATH": PATH, "LC_ALL": "C.UTF-8"}  # nothing of our own environment reaches a program
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a program said. `status` is its exit status, negative for a signal."""
+
+    status: int
+    output: bytes
+    errors: bytes
+
+    @property
+    def complaint(self) -> str:
+        """The last line it said on stderr."""
+        lines = self.errors.decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else f"exit status {self.status}"
+
+
+def find_program(name: str) -> str:
+    """Path of a program.
+
+    :raises DriverError: it is not installed; trying again soon does not help.
+    """
+    found = shutil.which(name, path=PATH)
+    if found is None:
+        raise DriverError(f"program {name} is not installed", retryable=False)
+    return found
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    stdin: int,
+    stdout: int,
+    stderr: int,
+    environment: Mapping[str, str] = ENVIRONMENT,
+) -> int:
+    """Start a program in a session of its own, with these descriptors and no others; its pid.
+
+    :raises DriverError: it is not installed or cannot be run.
+    """
+    actions = [(os.POSIX_SPAWN_DUP2, given, place) for place, given in enumerate((stdin, stdout, stderr))]
+    try:
+        return os.posix_spawn(
+            find_program(argv[0]),
+            list(argv),
+            dict(environment),
+            file_actions=actions,
+            setsid=True,
+            setsigmask=[],
+            setsigdef=range(1, signal.SIGSYS + 1),
+        )
+    except OSError as error:
+        raise DriverError(f"program {argv[0]} cannot be run: {error.strerror}") from error
+
+
+async def exited(pidfd: int) -> None:
+    """Returns when the process behind a pidfd is dead."""
+    loop = asyncio.get_running_loop()
+    dead = asyncio.Event()
+    loop.add_reader(pidfd, dead.set)
+    try:
+        await dead.wait()
+    finally:
+        loop.remove_reader(pidfd)
+
+
+async def run(
+    argv: Sequence[str],
+    given: bytes = b"",
+    timeout: float = 30.0,  # noqa: ASYNC109
+    started: Callable[[int], None] = lambda pid: None,
+) -> Completed:
+    """Run a program to its end. `given` is its input; `started` is told its pid.
+
+    :raises DriverError: it is not installed, or not done in `timeout` seconds (it is killed then).
+    """
+    descriptors = [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("input", "output", "errors")]
+    try:
+        _write_all(descriptors[0], given)
+        pid = spawn(argv, stdin=descriptors[0], stdout=descriptors[1], stderr=descriptors[2])
+        started(pid)
+        status = await _wait(pid, argv[0], timeout)
+        return Completed(status, _read_all(descriptors[1]), _read_all(descriptors[2]))
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+async def _wait(pid: int, name: str, timeout: float) -> int:  # noqa: ASYNC109
+    """Exit status of a child; whatever happens, none is left behind."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        async with asyncio.timeout(timeout):
+            await exited(pidfd)
+    except TimeoutError:
+        raise DriverError(f"program {name} was not done within {timeout:g} s") from None
+    finally:
+        os.close(pidfd)
+        status = _reap(pid)
+    return status
+
+
+def _reap(pid: int) -> int:
+    done, status = os.waitpid(pid, os.WNOHANG)
+    if not done:  # cancelled or out of time
+        os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def start_time(pid: int) -> str:
+    """When a process started, in clock ticks since boot (proc_pid_stat(5)); empty if there is none.
+
+    Together with the pid it tells a process from a later one with the same pid.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return ""
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return "" if fields[0] == b"Z" else fields[19].decode()
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+
+
+def _read_all(descriptor: int) -> bytes:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    size = min(os.fstat(descriptor).st_size, OUTPUT_LIMIT)
+    chunks = []
+    while size > 0 and (chunk := os.read(descriptor, size)):
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)
