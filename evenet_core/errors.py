@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["ConfigError", "DriverError", "EvenetError", "PluginError", "Problem"]
+__all__ = ["ConfigError", "DriverError", "EvenetError", "NotSupported", "PluginError", "Problem"]
 
 
 class EvenetError(Exception):
@@ -41,6 +41,10 @@ class DriverError(EvenetError):
         self.retryable = retryable
         self.errno = errno
         super().__init__(message)
+
+
+class NotSupported(EvenetError):
+    """What is asked for cannot be done here (yet); the text names what is missing. Raised by plugins."""
 
 
 class PluginError(EvenetError):

@@ -53,9 +53,7 @@ def status_document(view: View) -> dict[str, Any]:
         "state": _state(view, counts),
         "dpc": dpc_summary(view.verification),
         "ports": [_port(view, adapter) for adapter in view.planner.inputs.adapters] + _unused_ports(view),
-        "network_instances": [
-            _instance(view, config.key) for config in view.config.network_instances if config.active
-        ],
+        "network_instances": [_instance(view, config.key) for config in view.config.network_instances if config.active],
         "apps": _apps(view),
         "items": counts,
         "problems": [dict(problem) for problem in view.problems],
@@ -207,9 +205,11 @@ def _instance(view: View, key: str) -> dict[str, Any]:
     config = next(i for i in view.config.network_instances if i.key == key)
     errors = _errors(view, ("instance", key))
     if instance is None:
-        return {"name": config.name, "uuid": key, "type": str(config.type), "error": errors or "not planned yet"} | {
-            name: None for name in ("bridge", "subnet", "gateway", "table", "mtu")
-        } | {"ports": [], "routes": []}
+        return (
+            {"name": config.name, "uuid": key, "type": str(config.type), "error": errors or "not planned yet"}
+            | {name: None for name in ("bridge", "subnet", "gateway", "table", "mtu")}
+            | {"ports": [], "routes": []}
+        )
     return {
         "name": config.name,
         "uuid": key,
@@ -271,5 +271,3 @@ def _interface(view: View, vif: Vif, names: Mapping[str, str]) -> dict[str, Any]
 
 def _errors(view: View, name: ObjectId) -> str | None:
     return "; ".join(view.planner.errors.get(name) or []) or None
-
-

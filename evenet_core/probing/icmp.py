@@ -86,5 +86,3 @@ def echo_reply_matches(version: int, packet: bytes, request: bytes) -> bool:
     start = (packet[0] & 0x0F) * 4 if version == 4 and packet else 0
     message = packet[start:]
     return message[:2] == bytes((ECHO_REPLY[version], 0)) and message[4:] == request[4:]
-
-

@@ -146,9 +146,9 @@ class Engine:
         for key in self.machine.unclaimed():
             error = f"no installed plugin brings a driver for items of kind {key.kind}"
             found.append({"key": key, "error": error, "since": None, "retry_at": None})
-        for key in self.machine.wanted:
-            if self.machine.state(key) == "pending" and (cycle := self.machine.cycle(key)):
-                error = f"requires itself: {' -> '.join(map(str, cycle))}"
+        for ring in self.machine.cycles():
+            for place, key in enumerate(ring):
+                error = f"requires itself: {' -> '.join(map(str, (*ring[place:], *ring[: place + 1])))}"
                 found.append({"key": key, "error": error, "since": None, "retry_at": None})
         return [self._attributed(problem) for problem in found]
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from evenet_core.errors import DriverError
 from evenet_core.reconciler.item import Change, ItemKey, Outcome
-from evenet_core.reconciler.machine import BACKOFF_LIMIT, ItemState, Machine
+from evenet_core.reconciler.machine import BACKOFF_LIMIT, Counts, ItemState, Machine
 from tests.support.memory import System, Thing, thing, want
 
 GROUPS = {"a": 0, "b": 0, "c": 1}
@@ -28,13 +30,25 @@ class World:
         gone = [key for key in self.machine.wanted if key not in wanted]
         self.machine.update({**dict.fromkeys(gone), **wanted})
 
-    def run(self) -> list[str]:
-        """All that can be done without time passing."""
+    def run(self, crash_after: int | None = None) -> list[str]:
+        """All that can be done without time passing; or so many changes."""
         start = len(self.system.log)
         while batches := self.machine.ready(self.now):
             for group, changes in batches.items():
-                self.machine.finished(group, [self.carry_out(change) for change in changes], self.now)
+                outcomes = []
+                for change in changes:
+                    if crash_after is not None and len(self.system.log) - start == crash_after:
+                        return self.system.log[start:]
+                    outcomes.append(self.carry_out(change))
+                self.machine.finished(group, outcomes, self.now)
         return self.system.log[start:]
+
+    def start_again(self) -> None:
+        """A new agent that knows the intent and what it observes."""
+        wanted = self.machine.wanted
+        self.machine = Machine(GROUPS, lambda key: key in self.system.external, jitter=lambda: 0.0)
+        self.observe()
+        self.machine.update(wanted)
 
     def carry_out(self, change: Change) -> Outcome:
         try:
@@ -148,8 +162,118 @@ def test_items_that_require_each_other_are_named_and_nothing_hangs() -> None:
     world.want(thing("a:x", "b:y"), thing("b:y", "a:x"), thing("c:z"))
 
     assert world.run() == ["create c:z"]
-    assert world.machine.cycle(ItemKey(("a", "x"))) == [("a", "x"), ("b", "y"), ("a", "x")]
-    assert world.machine.cycle(ItemKey(("c", "z"))) == []
+    assert world.machine.cycles() == [[("a", "x"), ("b", "y")]]
+
+
+def test_what_stands_on_something_that_goes_moves_at_once_where_it_can() -> None:
+    world = World()
+    world.want(thing("a:old"), thing("a:new"), thing("b:top", "a:old"))
+    world.run()
+
+    world.want(thing("a:new"), thing("b:top", "a:new"))
+
+    assert world.run() == ["update b:top", "delete a:old"]
+
+
+def test_what_cannot_move_at_once_makes_way_for_what_it_stood_on() -> None:
+    world = World()
+    world.want(thing("a:old"), thing("b:top", "a:old"))
+    world.run()
+
+    world.want(thing("a:new"), thing("b:top", "a:new"))
+
+    assert world.run() == ["delete b:top", "delete a:old", "create a:new", "create b:top"]
+
+
+def test_removals_make_room_before_anything_new_of_their_driver_is_made() -> None:
+    world = World()
+    world.want(thing("a:old"), thing("c:top", "a:old"))
+    world.run()
+
+    world.want(thing("b:new"))
+
+    assert world.run() == ["delete c:top", "delete a:old", "create b:new"]
+
+
+def test_a_removal_that_fails_does_not_hold_up_what_is_new() -> None:
+    world = World()
+    world.want(thing("a:old"), thing("c:top", "a:old"))
+    world.run()
+    world.system.failing.add(ItemKey(("c", "top")))
+
+    world.want(thing("b:new"))
+
+    assert world.run() == ["create b:new"]
+
+
+def test_what_stands_on_a_port_goes_when_the_port_goes() -> None:
+    world = World()
+    port = ItemKey(("c", "port"))
+    world.system.external.add(port)
+    world.want(thing("a:bridge", "c:port"), thing("b:address", "a:bridge"))
+    world.run()
+
+    world.system.external.clear()
+    world.machine.external_changed([port])
+
+    assert world.run() == ["delete b:address", "delete a:bridge"]
+    assert world.machine.counts().pending == 2
+
+
+def test_a_failure_is_forgotten_when_the_intent_comes_back_to_what_is_there() -> None:
+    world = World()
+    world.want(thing("a:ground"), thing("b:top", "a:ground"))
+    world.run()
+    world.system.failing.add(ItemKey(("b", "top")))
+    world.want(thing("a:ground", shape=1), thing("b:top", "a:ground"))
+    world.run()
+    assert world.state("b:top") is ItemState.FAILED
+
+    world.want(thing("a:ground"), thing("b:top", "a:ground"))
+
+    assert world.run() == []
+    assert world.machine.counts().in_sync == 2
+    assert world.machine.wake_at() is None
+
+
+def test_drift_is_repaired_and_told_from_what_is_new() -> None:
+    world = World()
+    world.want(thing("a:x"), thing("b:y"))
+    world.run()
+    del world.system.items[ItemKey(("a", "x"))]
+    world.system.items[ItemKey(("b", "y"))] = thing("b:y", size=1)
+
+    world.observe()
+    changes = [change for batch in world.machine.ready(world.now).values() for change in batch]
+
+    assert sorted((str(c.op), str(c.key), world.machine.reason(c)[:6]) for c in changes) == [
+        ("create", "a:x", "drift:"),
+        ("update", "b:y", "drift:"),
+    ]
+
+
+def test_a_crash_between_any_two_changes_ends_where_it_would_have_ended_without() -> None:
+    before = [thing("a:1"), thing("b:2", "a:1"), thing("c:3", "b:2"), thing("a:4", "c:3"), thing("c:5")]
+    after = [thing("a:1", shape=1), thing("b:2", "a:1", size=1), thing("c:3", "a:1"), thing("b:6", "c:3", "b:2")]
+    straight = World()
+    straight.want(*before)
+    straight.run()
+    straight.want(*after)
+    changes = len(straight.run())
+
+    for survived in range(changes):
+        world = World()
+        world.want(*before)
+        world.run()
+        world.want(*after)
+        world.run(crash_after=survived)
+        assert len(world.system.log) == len(before) + survived
+
+        world.start_again()
+        world.run()
+
+        assert world.system.items == straight.system.items
+        assert world.run() == []
 
 
 NAMES = [f"{kind}:{number}" for kind in "abc" for number in range(3)]
@@ -203,21 +327,33 @@ class Reconciling(RuleBasedStateMachine):
     @rule(there=st.booleans())
     def the_port_comes_or_goes(self, there: bool) -> None:
         port = ItemKey(("c", "port"))
-        if there:
-            self.world.system.external.add(port)
-            self.world.machine.external_changed([port])
+        external = self.world.system.external
+        (external.add if there else external.discard)(port)
+        self.world.machine.external_changed([port])
+
+    @rule(place=st.integers(0, 8), size=st.one_of(st.none(), st.integers(0, 2)))
+    def another_hand_removes_or_changes_something(self, place: int, size: int | None) -> None:
+        items = self.world.system.items
+        if self.in_flight or place >= len(items):
+            return
+        key = list(items)[place]
+        if size is not None:
+            items[key] = replace(items[key], size=size)
+        elif not any(key in item.needs for item in items.values()):
+            del items[key]
+        self.world.observe()
+
+    @rule(done=st.integers(0, 3))
+    def the_agent_is_killed_within_a_batch(self, done: int) -> None:
+        for _, changes in self.in_flight:
+            for change in changes[:done]:
+                self.world.carry_out(change)
+        self.in_flight = []
+        self.world.start_again()
 
     @rule(seconds=st.floats(0, 100))
     def time_passes(self, seconds: float) -> None:
         self.world.now += seconds
-
-    @rule()
-    def the_agent_is_killed_and_starts_again(self) -> None:
-        wanted = dict(self.world.machine.wanted)
-        self.world.machine = Machine(GROUPS, lambda key: key in self.world.system.external, jitter=lambda: 0.0)
-        self.in_flight = []
-        self.world.observe()
-        self.world.machine.update(wanted)
 
     @invariant()
     def counts_add_up(self) -> None:
@@ -236,6 +372,9 @@ class Reconciling(RuleBasedStateMachine):
             world.run()
         wanted = {key: w.item for key, w in world.machine.wanted.items()}
         assert world.system.items == wanted
+        assert world.machine.counts() == Counts(wanted=len(wanted), in_sync=len(wanted), pending=0, failed=0)
+        assert not world.machine.failures
+        assert not world.machine.former
         assert world.run() == []
 
 

@@ -1,1 +1,45 @@
-"""evenet plugin: Ethernet adapters."""
+"""Ethernet adapters: a bridge that takes the port's name and MAC, or the port as it is."""
+
+from __future__ import annotations
+
+from evenet_core.hookspecs import PluginInfo, PortDevice, PortIdentity, hookimpl
+from evenet_core.linux.link import PortBridge, PortLink
+from evenet_core.model.adapters import DEFAULT_MTU, Adapter
+from evenet_core.model.ports import PortKind
+from evenet_core.reconciler.facts import Facts
+from evenet_core.reconciler.item import Item
+
+__version__ = "0.1.0"
+
+WIRELESS = {"wlan", "wwan"}  # DEVTYPE of udev
+
+
+@hookimpl
+def evenet_plugin_info() -> PluginInfo:
+    return PluginInfo(
+        name="ethernet",
+        version=__version__,
+        summary="Ethernet ports as adapters",
+        capabilities=("link.ethernet",),
+    )
+
+
+@hookimpl(trylast=True)
+def evenet_identify_port(device: PortDevice) -> PortIdentity | None:
+    """Whatever has an Ethernet address and is no radio."""
+    if device.properties.get("DEVTYPE") in WIRELESS or not device.mac:
+        return None
+    return PortIdentity(
+        kind=PortKind.ETHERNET,
+        pci=device.properties.get("ID_PATH", "").removeprefix("pci-"),
+        serial=device.properties.get("ID_NET_NAME_MAC", ""),
+    )
+
+
+@hookimpl
+def evenet_plan_link(adapter: Adapter, facts: Facts) -> list[Item] | None:
+    """An adapter with IP is a bridge, so that switch network instances can join it at any time."""
+    if adapter.kind is not PortKind.ETHERNET or adapter.vlan or adapter.bond:
+        return None
+    mtu = adapter.mtu or DEFAULT_MTU
+    return [PortBridge(adapter.ifname, mtu) if adapter.has_ip else PortLink(adapter.ifname, mtu)]

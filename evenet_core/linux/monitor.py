@@ -1,0 +1,189 @@
+"""What the kernel tells by itself: links as facts, and drift of what is ours (rtnetlink(7), multicast).
+
+A burst is read to its end before anything is told, so that the steps of our own changes are not taken for
+somebody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+
+from evenet_core.linux.address import address_item
+from evenet_core.linux.linkdriver import link_items, lower_name
+from evenet_core.linux.links import LinkInfo, all_links, decode_link
+from evenet_core.linux.neighbour import neighbour_item
+from evenet_core.linux.netlink import NetlinkError, Reply, replies
+from evenet_core.linux.route import route_item
+from evenet_core.linux.rtnl import LARGEST, Rtnl, open_socket
+from evenet_core.linux.rule import rule_item
+from evenet_core.model.facts import LinkFact, link_fact
+from evenet_core.reconciler.facts import FULL_PICTURE, FactChange
+from evenet_core.reconciler.item import Item, ItemKey
+
+__all__ = ["NetlinkMonitor"]
+
+# RTNLGRP_*: link, neighbour, addresses, routes and rules of both families
+GROUPS = (1, 3, 5, 7, 8, 9, 11, 19)
+NEWLINK, DELLINK = 16, 17
+
+
+@dataclass(slots=True)
+class _Burst:
+    """What one reading of the socket said, the last word on each thing."""
+
+    links: dict[str, LinkInfo | None] = field(default_factory=dict)
+    items: dict[ItemKey, tuple[Item, bool]] = field(default_factory=dict)
+
+
+class NetlinkMonitor:
+    """Facts `link:NAME`; and to whom it may concern, which items of ours came, changed or went.
+
+    :param seen: (item, whether it is there).
+    :param lost: kinds that must be observed again: messages were missed, or the kernel removes silently.
+    """
+
+    def __init__(
+        self,
+        rtnl: Rtnl,
+        seen: Callable[[Item, bool], None],
+        lost: Callable[[tuple[str, ...]], None],
+        namespace: int | str | None = None,
+    ) -> None:
+        self._rtnl = rtnl
+        self._seen = seen
+        self._lost = lost
+        self._namespace = namespace
+        self._links: dict[str, LinkInfo] = {}
+        self._names: dict[int, str] = {}
+        self._facts: dict[str, LinkFact] = {}  # by name of the link
+
+    async def facts(self) -> AsyncIterator[FactChange]:
+        opened = open_socket(socket.NETLINK_ROUTE, GROUPS, self._namespace)
+        grown = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(opened.fileno(), grown.set)
+        try:
+            for change in await self._resync():
+                yield change
+            yield FULL_PICTURE
+            while True:
+                await grown.wait()
+                grown.clear()
+                for change in await self._read(opened):
+                    yield change
+        finally:
+            loop.remove_reader(opened.fileno())
+            opened.close()
+
+    async def _resync(self) -> list[FactChange]:
+        self._links = await all_links(self._rtnl)
+        self._names = {link.index: name for name, link in self._links.items()}
+        return self._changed_facts()
+
+    async def _read(self, opened: socket.socket) -> list[FactChange]:
+        burst = _Burst()
+        while True:
+            try:
+                data = opened.recv(LARGEST)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                self._lost(("link", "address", "route", "rule", "neighbour"))
+                return await self._resync()
+            for reply in replies(data):
+                self._take(reply, burst)
+        for item, present in burst.items.values():
+            self._seen(item, present)
+        if not burst.links:
+            return []
+        self._tell_links(burst)
+        return self._changed_facts(burst.links)
+
+    def _take(self, reply: Reply, burst: _Burst) -> None:
+        present = reply.type & 3 == 0  # RTM_NEW*
+        if reply.type in (NEWLINK, DELLINK):
+            self._take_link(decode_link(reply), present, burst)
+            return
+        item = _decoded(reply, self._names)
+        if item is not None:
+            burst.items[item.key] = (item, present)
+
+    def _take_link(self, link: LinkInfo, present: bool, burst: _Burst) -> None:
+        before = self._names.get(link.index)
+        if before is not None and (before != link.name or not present):
+            burst.links.setdefault(before, self._links.pop(before, None))
+            del self._names[link.index]
+        if present:
+            burst.links.setdefault(link.name, self._links.get(link.name))
+            self._links[link.name] = link
+            self._names[link.index] = link.name
+
+    def _tell_links(self, burst: _Burst) -> None:
+        """`burst.links` holds what each link was before."""
+        names = set(burst.links)
+        names |= {name[1:] for name in names if name.startswith("k")} | {lower_name(name) for name in names}
+        there = {item.key: item for item in link_items(self._links, names)}
+        earlier = {name: link for name, link in burst.links.items() if link is not None}
+        for item in link_items(self._links | earlier, earlier):
+            if item.key not in there:
+                self._seen(item, False)
+        for item in there.values():
+            self._seen(item, True)
+        if any(self._takes_routes_along(name, link) for name, link in earlier.items()):
+            self._lost(("route",))
+
+    def _takes_routes_along(self, name: str, before: LinkInfo) -> bool:
+        """The kernel removes the IPv4 routes of a link that goes or is set down without a word."""
+        now = self._links.get(name)
+        return before.up and before.kind != "veth" and (now is None or not now.up)
+
+    def _changed_facts(self, names: Iterable[str] | None = None) -> list[FactChange]:
+        """Facts on these links (default: all) that are not what was told last."""
+        changes = []
+        for name in self._facts.keys() | self._links.keys() if names is None else names:
+            fact = self._fact(name)
+            if fact != self._facts.get(name):
+                changes.append(FactChange(link_fact(name), fact))
+            if fact is None:
+                self._facts.pop(name, None)
+            else:
+                self._facts[name] = fact
+        return changes
+
+    def _fact(self, name: str) -> LinkFact | None:
+        link = self._links.get(name)
+        if link is None:
+            return None
+        return LinkFact(
+            index=link.index,
+            mac=link.mac,
+            mtu=link.mtu,
+            up=link.up,
+            carrier=link.carrier,
+            master=self._names.get(link.master, ""),
+            kind=link.kind,
+            ours=link.ours,
+        )
+
+
+def _decoded(reply: Reply, names: dict[int, str]) -> Item | None:
+    """The item of ours that a message is about."""
+    try:
+        match reply.type & ~3:
+            case 20:
+                return address_item(reply, names)
+            case 24:
+                return route_item(reply, names)
+            case 28:
+                return neighbour_item(reply, names)
+            case 32:
+                return rule_item(reply)
+    except NetlinkError:
+        return None
+    return None

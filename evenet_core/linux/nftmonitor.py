@@ -1,0 +1,63 @@
+"""Notices when somebody else changes nftables: each transaction announces its process (NFT_MSG_NEWGEN)."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Container
+
+from evenet_core.linux.netlink import attributes, replies
+from evenet_core.linux.rtnl import LARGEST, open_socket
+from evenet_core.reconciler.facts import FULL_PICTURE, FactChange
+
+__all__ = ["NftMonitor"]
+
+NETLINK_NETFILTER = 12
+GROUP_NFTABLES = 7  # NFNLGRP_NFTABLES
+NEWGEN = 10 << 8 | 15  # NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWGEN
+GEN_PROC_PID = 2  # NFTA_GEN_PROC_PID
+NFGENMSG = 4  # bytes of struct nfgenmsg
+
+
+class NftMonitor:
+    """Calls `foreign` when a process that is not in `ours` has changed the ruleset. Yields no facts."""
+
+    def __init__(self, ours: Container[int], foreign: Callable[[], None]) -> None:
+        self._ours = ours
+        self._foreign = foreign
+
+    async def facts(self) -> AsyncIterator[FactChange]:
+        opened = open_socket(NETLINK_NETFILTER, [GROUP_NFTABLES])
+        grown = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(opened.fileno(), grown.set)
+        try:
+            yield FULL_PICTURE
+            while True:
+                await grown.wait()
+                grown.clear()
+                if self._somebody_else(opened):
+                    self._foreign()
+        finally:
+            loop.remove_reader(opened.fileno())
+            opened.close()
+
+    def _somebody_else(self, opened: socket.socket) -> bool:
+        found = False
+        while True:
+            try:
+                data = opened.recv(LARGEST)
+            except BlockingIOError:
+                return found
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                found = True
+                continue
+            for reply in replies(data):
+                if reply.type == NEWGEN:
+                    pid = attributes(reply.body[NFGENMSG:]).get(GEN_PROC_PID)
+                    number = struct.unpack("!I", pid)[0] if pid is not None and len(pid) == 4 else 0
+                    found = found or number not in self._ours

@@ -1,0 +1,255 @@
+"""Plugins: found by their entry points, called by their hooks, held responsible for what they return.
+
+A plugin is a distribution with an entry point in the group `evenet.plugins` that names a module or object with
+hook implementations. A hook that raises or returns what it must not costs the one object it was asked about: the
+error is a value that names the plugin, and the node lives on.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pluggy
+
+from evenet_core.errors import EvenetError, NotSupported, PluginError
+from evenet_core.hookspecs import API_VERSION, Context, EvenetSpec, PluginInfo, PortDevice, PortIdentity, PortQuirks
+from evenet_core.model.adapters import Adapter
+from evenet_core.model.policy import FirewallPolicy
+from evenet_core.model.resolved import Instance, Vif
+from evenet_core.reconciler.facts import Facts, Monitor
+from evenet_core.reconciler.item import Driver, Item
+
+__all__ = ["GROUP", "Answer", "Plugins"]
+
+GROUP = "evenet.plugins"
+SLOW = 1.0  # seconds after which a hook is reported: hooks are pure and quick
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the plugins said about one object. `items` None = nobody is in charge of it."""
+
+    items: tuple[Item, ...] | None = None
+    plugin: str = ""
+    error: EvenetError | None = None
+
+
+class Plugins:
+    """All plugins of this machine.
+
+    :param disabled: names of plugins that are installed and not to be used.
+    :param found: (name, plugin, distribution) instead of what is installed.
+    """
+
+    def __init__(
+        self,
+        disabled: Collection[str] = (),
+        found: Iterable[tuple[str, Any, str]] | None = None,
+    ) -> None:
+        self._manager = pluggy.PluginManager("evenet")
+        self._manager.add_hookspecs(EvenetSpec)
+        self._off: dict[str, str] = {}  # name -> why
+        self._distributions: dict[str, str] = {}
+        self._infos: dict[str, PluginInfo] = {}
+        self._kinds: dict[str, tuple[str, ...]] = {}
+        self._slow: set[tuple[str, str]] = set()
+        for name, plugin, distribution in _installed(self._off) if found is None else found:
+            self._register(name, plugin, distribution, disabled)
+
+    # -- planning -------------------------------------------------------------------------------------
+
+    def plan_link(self, adapter: Adapter, facts: Facts) -> Answer:
+        return self._plan("evenet_plan_link", f"adapter {adapter.label}", adapter=adapter, facts=facts)
+
+    def plan_addressing(self, adapter: Adapter, facts: Facts) -> Answer:
+        return self._plan("evenet_plan_addressing", f"adapter {adapter.label}", adapter=adapter, facts=facts)
+
+    def plan_network_instance(self, instance: Instance, facts: Facts) -> Answer:
+        what = f"network instance {instance.config.name}"
+        return self._plan("evenet_plan_network_instance", what, instance=instance, facts=facts)
+
+    def plan_vif(self, instance: Instance, vif: Vif, facts: Facts) -> Answer:
+        what = f"interface {vif.name} of app {vif.app}"
+        return self._plan("evenet_plan_vif", what, instance=instance, vif=vif, facts=facts)
+
+    def plan_firewall(self, policy: FirewallPolicy, facts: Facts) -> Answer:
+        return self._plan("evenet_plan_firewall", type(policy).__name__, policy=policy, facts=facts)
+
+    # -- hardware -------------------------------------------------------------------------------------
+
+    def identify(self, device: PortDevice) -> PortIdentity | None:
+        """What a device is, as the first plugin that knows it says."""
+        for name, call in self._implementations("evenet_identify_port", device=device):
+            identity, _ = self._guarded(name, "evenet_identify_port", device.ifname, call)
+            if isinstance(identity, PortIdentity):
+                return identity
+        return None
+
+    def quirks(self, device: PortDevice, identity: PortIdentity) -> list[tuple[str, PortQuirks]]:
+        """What plugins know about a piece of hardware, with the plugin's name."""
+        found = []
+        for name, call in self._implementations("evenet_port_quirks", device=device, identity=identity):
+            quirks, _ = self._guarded(name, "evenet_port_quirks", device.ifname, call)
+            if isinstance(quirks, PortQuirks):
+                found.append((name, quirks))
+        return found
+
+    # -- what runs ------------------------------------------------------------------------------------
+
+    def drivers(self, context: Callable[[str], Context], core: Sequence[Driver] = ()) -> list[Driver]:
+        """Drivers of all plugins, after those of the core.
+
+        :raises PluginError: two drivers for one kind.
+        """
+        owners = {kind: "evenet" for driver in core for kind in driver.kinds}
+        drivers = list(core)
+        for name, call in self._implementations("evenet_drivers", context=context):
+            brought = self._list(name, "evenet_drivers", call)
+            for driver in brought:
+                for kind in driver.kinds:
+                    if kind in owners:
+                        text = f"brings a driver for items of kind {kind}, which {owners[kind]} has already"
+                        raise PluginError(name, "evenet_drivers", text)
+                    owners[kind] = name
+            drivers += brought
+            self._kinds[name] = tuple(kind for driver in brought for kind in driver.kinds)
+        return drivers
+
+    def monitors(self, context: Callable[[str], Context]) -> list[Monitor]:
+        """Monitors of all plugins."""
+        found: list[Monitor] = []
+        for name, call in self._implementations("evenet_monitors", context=context):
+            found += self._list(name, "evenet_monitors", call)
+        return found
+
+    def probes(self) -> dict[str, Any]:
+        """Probes of all plugins by name; the first to bring a name has it."""
+        found: dict[str, Any] = {}
+        for name, call in self._implementations("evenet_probes"):
+            probes, error = self._guarded(name, "evenet_probes", "", call)
+            if error is None and isinstance(probes, Mapping):
+                found = dict(probes) | found
+        return found
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Every plugin found, for `evenet plugins`."""
+        names = sorted(self._infos.keys() | self._off.keys())
+        return [self._describe(name) for name in names]
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        info = self._infos.get(name)
+        plugin = self._manager.get_plugin(name)
+        callers = self._manager.get_hookcallers(plugin) if plugin is not None else None
+        return {
+            "name": name,
+            "version": info.version if info else None,
+            "distribution": self._distributions.get(name),
+            "summary": info.summary if info else None,
+            "capabilities": list(info.capabilities) if info else [],
+            "hooks": sorted(caller.name for caller in callers or ()),
+            "kinds": list(self._kinds.get(name, ())),
+            "error": self._off.get(name),
+        }
+
+    # -- inside ---------------------------------------------------------------------------------------
+
+    def _register(self, name: str, plugin: Any, distribution: str, disabled: Collection[str]) -> None:
+        if name in self._infos or name in self._off:
+            other = self._distributions.get(name, "another distribution")
+            raise PluginError(name, "entry point", f"is brought by {distribution} and by {other}: uninstall one")
+        self._distributions[name] = distribution
+        if name in disabled:
+            self._off[name] = "switched off in the settings"
+            return
+        try:
+            self._manager.register(plugin, name)
+            self._manager.check_pending()
+            info = plugin.evenet_plugin_info()
+        except Exception as error:
+            self._drop(plugin, name, f"cannot be used: {error}")
+            return
+        if not isinstance(info, PluginInfo):
+            self._drop(plugin, name, f"evenet_plugin_info returned {type(info).__name__}; expected PluginInfo")
+        elif info.api_version != API_VERSION:
+            self._drop(plugin, name, f"was written for plugin API {info.api_version}; this is {API_VERSION}")
+        else:
+            self._infos[name] = info
+
+    def _drop(self, plugin: Any, name: str, why: str) -> None:
+        self._off[name] = why
+        if self._manager.get_plugin(name) is not None:
+            self._manager.unregister(plugin)
+        log.error("plugin %s %s", name, why)
+
+    def _plan(self, hook: str, what: str, **arguments: Any) -> Answer:
+        """The first plugin that is in charge; an error of one that comes before is kept if nobody is."""
+        failure = Answer()
+        for name, call in self._implementations(hook, **arguments):
+            items, error = self._guarded(name, hook, what, call)
+            if error is None and items is not None and not _is_items(items):
+                shown = type(items).__name__
+                error = PluginError(name, hook, f"returned {shown} for {what}; expected list[Item] or None")
+            if error is not None:
+                failure = failure if failure.error is not None else Answer(None, name, error)
+            elif items is not None:
+                return Answer(tuple(items), name)
+        return failure
+
+    def _list(self, name: str, hook: str, call: Callable[[], Any]) -> list[Any]:
+        found, error = self._guarded(name, hook, "", call)
+        return list(found) if error is None and isinstance(found, Sequence) else []
+
+    def _implementations(self, hook: str, **arguments: Any) -> list[tuple[str, Callable[[], Any]]]:
+        """Each plugin's implementation of a hook, ready to be called, in pluggy's order."""
+        caller = getattr(self._manager.hook, hook)
+        calls: list[tuple[str, Callable[[], Any]]] = []
+        for implementation in reversed(caller.get_hookimpls()):
+            name = implementation.plugin_name
+            given = dict(arguments)
+            if callable(given.get("context")):
+                given["context"] = given["context"](name)
+            values = [given[argument] for argument in implementation.argnames]
+            calls.append((name, partial(implementation.function, *values)))
+        return calls
+
+    def _guarded(self, name: str, hook: str, what: str, call: Callable[[], Any]) -> tuple[Any, EvenetError | None]:
+        """A hook's value, or what went wrong in it."""
+        began = time.perf_counter()
+        try:
+            value = call()
+        except NotSupported as error:
+            return None, error
+        except Exception as error:
+            log.exception("plugin %s: %s failed", name, hook)
+            about = f" for {what}" if what else ""
+            return None, PluginError(name, hook, f"failed{about}: {type(error).__name__}: {error}")
+        took = time.perf_counter() - began
+        if took > SLOW and (name, hook) not in self._slow:
+            self._slow.add((name, hook))
+            log.warning("plugin %s: %s took %.1f s; hooks must be quick", name, hook, took)
+        return value, None
+
+
+def _is_items(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, Item) for item in value)
+
+
+def _installed(off: dict[str, str]) -> Iterable[tuple[str, Any, str]]:
+    """Plugins with an entry point; one that cannot be imported is noted in `off`."""
+    from stevedore import ExtensionManager  # noqa: PLC0415  costs 30 ms
+
+    def failed(_: Any, entry: Any, error: BaseException) -> None:
+        off[entry.name] = f"cannot be imported: {error}"
+        log.error("plugin %s cannot be imported: %s", entry.name, error)
+
+    manager = ExtensionManager(GROUP, invoke_on_load=False, on_load_failure_callback=failed)
+    for extension in sorted(manager, key=lambda extension: extension.name):
+        distribution = extension.entry_point.dist
+        name = f"{distribution.name} {distribution.version}" if distribution is not None else ""
+        yield extension.name, extension.plugin, name
