@@ -202,6 +202,7 @@ class Machine:
         leaving = key in self._leaving
         if not leaving and before == (wanted.item if wanted is not None else None):
             self.failures.pop(key, None)
+            self.former.pop(key, None)
             return None
         failure = self.failures.get(key)
         if failure is not None and failure.retry_at > now:

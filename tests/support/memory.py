@@ -10,7 +10,7 @@ from evenet_core.errors import DriverError
 from evenet_core.reconciler.fragments import Wanted
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome, Requires
 
-__all__ = ["MemoryDriver", "System", "Thing", "thing", "want"]
+__all__ = ["PORT", "MemoryDriver", "System", "Thing", "thing", "want"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,9 @@ class ThingC(Thing):
     __slots__ = ()
     kind: ClassVar[str] = "c"
 
+
+PORT = ItemKey(("c", "port"))
+"""Something that nobody plans; it comes and goes also while a batch is in flight."""
 
 _CLASSES = {"a": Thing, "b": ThingB, "c": ThingC}
 
@@ -79,7 +82,9 @@ class System:
         else:
             item = change.after
             assert isinstance(item, Thing)
-            missing = [n for n in item.needs if n not in self.items and n not in self.external]
+            missing = [need for need in item.needs if need not in self.items and need not in self.external]
+            if PORT in missing:
+                raise DriverError(f"{key} was to be made when {PORT} had just gone")
             assert not missing, f"{key} made without {missing}"
             before = self.items.get(key)
             assert before is None or not item.replaces(before), f"{key} changed in place"

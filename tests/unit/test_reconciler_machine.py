@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from evenet_core.errors import DriverError
-from evenet_core.reconciler.item import Change, ItemKey, Outcome
+from evenet_core.reconciler.item import Change, Item, ItemKey, Outcome
 from evenet_core.reconciler.machine import BACKOFF_LIMIT, Counts, ItemState, Machine
-from tests.support.memory import System, Thing, thing, want
+from tests.support.memory import PORT, System, Thing, thing, want
 
 GROUPS = {"a": 0, "b": 0, "c": 1}
 
@@ -81,8 +81,8 @@ def test_an_item_waits_for_what_nobody_plans_and_starts_when_it_comes() -> None:
     world.want(thing("a:bridge", "c:port"))
 
     assert world.run() == []
-    world.system.external.add(ItemKey(("c", "port")))
-    world.machine.external_changed([ItemKey(("c", "port"))])
+    world.system.external.add(PORT)
+    world.machine.external_changed([PORT])
 
     assert world.run() == ["create a:bridge"]
 
@@ -208,13 +208,12 @@ def test_a_removal_that_fails_does_not_hold_up_what_is_new() -> None:
 
 def test_what_stands_on_a_port_goes_when_the_port_goes() -> None:
     world = World()
-    port = ItemKey(("c", "port"))
-    world.system.external.add(port)
+    world.system.external.add(PORT)
     world.want(thing("a:bridge", "c:port"), thing("b:address", "a:bridge"))
     world.run()
 
     world.system.external.clear()
-    world.machine.external_changed([port])
+    world.machine.external_changed([PORT])
 
     assert world.run() == ["delete b:address", "delete a:bridge"]
     assert world.machine.counts().pending == 2
@@ -290,6 +289,10 @@ def graphs(draw: st.DrawFn) -> list[Thing]:
     return things
 
 
+def _needs(item: Item) -> list[ItemKey]:
+    return [requirement.key for requirement in item.requires]
+
+
 class Reconciling(RuleBasedStateMachine):
     """Whatever happens in whatever order, the rules hold, and in the end everything is as wanted.
 
@@ -307,7 +310,10 @@ class Reconciling(RuleBasedStateMachine):
 
     @rule()
     def batches_start(self) -> None:
-        self.in_flight += self.world.machine.ready(self.world.now).items()
+        batches = self.world.machine.ready(self.world.now)
+        made = [change.after for batch in batches.values() for change in batch if change.after is not None]
+        assert PORT in self.world.system.external or not any(PORT in _needs(item) for item in made)
+        self.in_flight += batches.items()
 
     @rule()
     def a_batch_ends(self) -> None:
@@ -326,10 +332,9 @@ class Reconciling(RuleBasedStateMachine):
 
     @rule(there=st.booleans())
     def the_port_comes_or_goes(self, there: bool) -> None:
-        port = ItemKey(("c", "port"))
         external = self.world.system.external
-        (external.add if there else external.discard)(port)
-        self.world.machine.external_changed([port])
+        (external.add if there else external.discard)(PORT)
+        self.world.machine.external_changed([PORT])
 
     @rule(place=st.integers(0, 8), size=st.one_of(st.none(), st.integers(0, 2)))
     def another_hand_removes_or_changes_something(self, place: int, size: int | None) -> None:
@@ -363,8 +368,8 @@ class Reconciling(RuleBasedStateMachine):
     def teardown(self) -> None:
         world = self.world
         world.system.failing.clear()
-        world.system.external.add(ItemKey(("c", "port")))
-        world.machine.external_changed([ItemKey(("c", "port"))])
+        world.system.external.add(PORT)
+        world.machine.external_changed([PORT])
         while self.in_flight:
             self.a_batch_ends()
         for _ in range(5):
