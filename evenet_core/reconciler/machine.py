@@ -157,18 +157,18 @@ class Machine:
         waiting: dict[ItemKey, None] = {}
         seen: set[ItemKey] = set()
         while self._look:
-            key = next(iter(self._look))
-            del self._look[key]
-            group = self._group_of.get(key.kind)
-            if key in self._flying or group is None or key in seen:
-                continue
-            seen.add(key)
-            if group in self._in_flight or group in busy:
-                waiting[key] = None
-                continue
-            change = self._change(key, now)
-            if change is not None:
-                batches.setdefault(group, []).append(change)
+            look, self._look = self._look, {}
+            for key in look:
+                group = self._group_of.get(key.kind)
+                if key in self._flying or group is None or key in seen:
+                    continue
+                seen.add(key)
+                if group in self._in_flight or group in busy:
+                    waiting[key] = None
+                    continue
+                change = self._change(key, now)
+                if change is not None:
+                    batches.setdefault(group, []).append(change)
         for change in self._make_room(batches):
             waiting[change.key] = None
         self._look = waiting
@@ -214,7 +214,7 @@ class Machine:
         return Change(Op.CREATE if before is None else Op.UPDATE, before, wanted.item)
 
     def _nobody_stands_on(self, key: ItemKey) -> bool:
-        """Nothing that exists requires it; what does is looked at first."""
+        """Nothing that exists requires it; what does is looked at too."""
         standing = self._stands.above(key)
         for above in standing:
             self._look.setdefault(above)
