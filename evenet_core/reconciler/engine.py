@@ -56,6 +56,7 @@ class Engine:
         groups = {kind: number for number, driver in enumerate(self._drivers) for kind in driver.kinds}
         self.machine = Machine(groups, external)
         self._groups = groups
+        self._external = external
         self._tasks: dict[int, asyncio.Task[None]] = {}  # by group: a batch or an observation
         self._suspects: set[int] = set()
         self._pumping = False
@@ -127,7 +128,8 @@ class Engine:
 
     def plan(self, intent: Mapping[ItemKey, Wanted] | None = None) -> Plan:
         """What would change for this intent (default: the present one)."""
-        return diff(self.machine.actual, self.machine.wanted if intent is None else intent)
+        known = {**self.machine.former, **self.machine.wanted}
+        return diff(self.machine.actual, self.machine.wanted if intent is None else intent, self._external, known)
 
     def counts(self) -> Counts:
         return self.machine.counts()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from evenet_core.reconciler.fragments import name_of
 from evenet_core.reconciler.item import ItemKey
 from evenet_core.reconciler.machine import ItemState, Machine
 
@@ -32,8 +33,9 @@ class _Story:
             self.lines.append(f"{indent}{actual.description if actual is not None else key}: {there}")
             return
         state = machine.state(key)
-        owner = " ".join(map(str, wanted.object)) if isinstance(wanted.object, tuple) else str(wanted.object)
-        self.lines.append(f"{indent}{wanted.item.description}: {state} (for {owner}, plugin {wanted.plugin})")
+        self.lines.append(
+            f"{indent}{wanted.item.description}: {state} (for {name_of(wanted.object)}, plugin {wanted.plugin})"
+        )
         self._tell_failure(key, indent)
         if state is ItemState.IN_SYNC or key in self._told or depth >= DEEPEST:
             return

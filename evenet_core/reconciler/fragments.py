@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.item import Item, ItemKey
 
-__all__ = ["Conflict", "Delta", "Fragments", "Planned", "Wanted"]
+__all__ = ["Conflict", "Delta", "Fragments", "Planned", "Wanted", "name_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Conflict:
 
     @property
     def text(self) -> str:
-        return f"{self.key} is wanted differently by {_name(self.holder)}, which came first"
+        return f"{self.key} is wanted differently by {name_of(self.holder)}, which came first"
 
 
 Delta: TypeAlias = Mapping[ItemKey, Wanted | None]
@@ -81,13 +81,17 @@ class Fragments:
                 touched |= self._plan_one(name)
         return self._delta(touched)
 
-    def facts_changed(self, names: Iterable[str]) -> Delta:
-        """Plan the objects that read one of these facts."""
-        due = {reader for name in names for reader in self._readers.get(name, ())}
+    def invalidate(self, objects: Iterable[Hashable]) -> Delta:
+        """Plan these objects again, whatever the reason."""
+        due = set(objects)
         touched: set[ItemKey] = set()
         for name in [name for name in self._items if name in due] if due else ():
             touched |= self._plan_one(name)
         return self._delta(touched)
+
+    def facts_changed(self, names: Iterable[str]) -> Delta:
+        """Plan the objects that read one of these facts."""
+        return self.invalidate({reader for name in names for reader in self._readers.get(name, ())})
 
     def conflicts(self) -> list[Conflict]:
         """Every claim that is refused because another object has the item."""
@@ -153,5 +157,6 @@ def _needs(planned: Planned | Wanted | None) -> Any:
     return planned.item.requires if planned is not None else None
 
 
-def _name(name: Hashable) -> str:
+def name_of(name: Hashable) -> str:
+    """An object's name for people: `adapter eth0`."""
     return " ".join(map(str, name)) if isinstance(name, tuple) else str(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
@@ -61,6 +61,13 @@ class Item:
     def description(self) -> str:
         """One line for people."""
         return str(self.key)
+
+    def public(self) -> dict[str, Any]:
+        """Fields to show in plans; an item overrides it to leave out or to shorten some.
+
+        A value whose `str` hides it (a secret) is shown hidden.
+        """
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.compare}  # type: ignore[arg-type]
 
     def replaces(self, other: Item) -> bool:
         """Whether a change from `other` (same key) needs delete and create instead of an update."""

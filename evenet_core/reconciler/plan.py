@@ -1,14 +1,20 @@
-"""The difference between what is and what is wanted, for people and programs. Pure."""
+"""The difference between what is and what is wanted, for people and programs. Pure.
+
+It comes from the machine itself, run to its end in a world where every change succeeds: what is printed is
+what would be done.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from enum import Enum
+from itertools import groupby
 from typing import Any
 
-from evenet_core.reconciler.fragments import Wanted
-from evenet_core.reconciler.item import Item, ItemKey, Op, Requires
+from evenet_core.reconciler.fragments import Wanted, name_of
+from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome
+from evenet_core.reconciler.machine import Machine
 
 __all__ = ["Plan", "PlannedChange", "diff", "public_values"]
 
@@ -26,6 +32,8 @@ class PlannedChange:
     object: Hashable = None
     plugin: str = ""
     because: tuple[str, ...] = ()
+    wave: int = 0  # changes of one wave do not depend on each other
+    once: tuple[ItemKey, ...] = ()  # what nobody plans and must come first: a port that is not there
 
     @property
     def item(self) -> Item:
@@ -36,9 +44,12 @@ class PlannedChange:
     def describe(self) -> str:
         """`+ bridge bn1 ...`; an update names the fields that change."""
         line = f"{SIGNS[self.op]} {self.item.description}"
+        if self.once:
+            line = f"{line}, once {' and '.join(map(str, self.once))} is there"
         if self.op is not Op.UPDATE or self.before is None or self.after is None:
             return line
         before, after = public_values(self.before), public_values(self.after)
+        # Observed items may be of another type, with other fields.
         changed = [
             f"{name}: {_short(before.get(name))} -> {_short(value)}"
             for name, value in after.items()
@@ -51,7 +62,7 @@ class PlannedChange:
             "op": str(self.op),
             "kind": self.item.kind,
             "key": str(self.item.key),
-            "object": _text(self.object),
+            "object": name_of(self.object) if self.object is not None else None,
             "plugin": self.plugin or None,
             "before": public_values(self.before) if self.before is not None else None,
             "after": public_values(self.after) if self.after is not None else None,
@@ -61,7 +72,7 @@ class PlannedChange:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Changes in the order of their requirements: deletes from the top down, then creates from the ground up."""
+    """Changes in the order in which they would be made."""
 
     changes: tuple[PlannedChange, ...] = ()
 
@@ -73,59 +84,81 @@ class Plan:
         """One line a change."""
         return [change.describe() for change in self.changes]
 
+    @property
+    def waves(self) -> list[list[PlannedChange]]:
+        """Changes that are made together, wave after wave."""
+        return [list(wave) for _, wave in groupby(self.changes, key=lambda change: change.wave)]
+
     def to_json(self) -> dict[str, Any]:
         return {"changes": [change.to_json() for change in self.changes], "summary": self.summary}
 
 
-def diff(actual: Mapping[ItemKey, Item], wanted: Mapping[ItemKey, Wanted]) -> Plan:
-    """What would change."""
-    gone = [item for key, item in actual.items() if key not in wanted]
-    replaced = [
-        actual[key]
+def diff(
+    actual: Mapping[ItemKey, Item],
+    wanted: Mapping[ItemKey, Wanted],
+    external: Callable[[ItemKey], bool] = lambda key: True,
+    former: Mapping[ItemKey, Wanted] | None = None,
+) -> Plan:
+    """What would change; first what can change now, then what waits for something that nobody plans.
+
+    :param former: who wanted what is to be removed, where that is known.
+    """
+    arrived: set[ItemKey] = set()
+    kinds = {key.kind: 0 for key in (*actual, *wanted)}
+    machine = Machine(kinds, lambda key: key in arrived or external(key))
+    machine.observed(kinds, actual.values())
+    machine.update(wanted)
+    changes = _run(machine, former or {}, {}, 0)
+    absent = {
+        key: [r.key for r in want.item.requires if r.key not in wanted and not external(r.key)]
         for key, want in wanted.items()
-        if key in actual and actual[key] != want.item and want.item.replaces(actual[key])
-    ]
-    deletes = [PlannedChange(Op.DELETE, item, None) for item in reversed(_ordered([*gone, *replaced]))]
-    again = {item.key for item in replaced}
+        if machine.actual.get(key) != want.item
+    }
+    arrived.update(need for needs in absent.values() for need in needs)
+    if arrived:
+        machine.external_changed(arrived)
+        changes += _run(machine, former or {}, absent, changes[-1].wave + 1 if changes else 0)
+    return Plan(tuple(changes))
+
+
+def _run(
+    machine: Machine, former: Mapping[ItemKey, Wanted], absent: Mapping[ItemKey, list[ItemKey]], wave: int
+) -> list[PlannedChange]:
+    """The machine's changes to its end."""
     changes = []
-    for item in _ordered([want.item for want in wanted.values()]):
-        before = actual.get(item.key)
-        if before == item:
-            continue
-        want = wanted[item.key]
-        op = Op.CREATE if before is None or item.key in again else Op.UPDATE
-        because = tuple(f"after {r.key}{f': {r.because}' if r.because else ''}" for r in item.requires)
-        changes.append(PlannedChange(op, before if op is Op.UPDATE else None, item, want.object, want.plugin, because))
-    return Plan((*deletes, *changes))
+    while batches := machine.ready(0.0):
+        for group, batch in batches.items():
+            changes += [_planned(machine, former, absent, change, wave) for change in batch]
+            machine.finished(group, [Outcome(change) for change in batch], 0.0)
+        wave += 1
+    return changes
 
 
-def _ordered(items: Iterable[Item]) -> list[Item]:
-    """Items so that each stands after what it requires; cycles are cut somewhere."""
-    by_key = {item.key: item for item in items}
-    done: dict[ItemKey, Item] = {}
-    for start in by_key:
-        path: list[tuple[ItemKey, bool]] = [(start, False)]
-        entered: set[ItemKey] = set()
-        while path:
-            key, finished = path.pop()
-            if finished:
-                done.setdefault(key, by_key[key])
-            elif key in by_key and key not in done and key not in entered:
-                entered.add(key)
-                path.append((key, True))
-                path += [(requirement.key, False) for requirement in by_key[key].requires]
-    return list(done.values())
+def _planned(
+    machine: Machine,
+    former: Mapping[ItemKey, Wanted],
+    absent: Mapping[ItemKey, list[ItemKey]],
+    change: Change,
+    wave: int,
+) -> PlannedChange:
+    owner = machine.wanted.get(change.key) or former.get(change.key)
+    after = [] if change.after is None else change.after.requires
+    because = (machine.reason(change), *(f"after {r.key}{f': {r.because}' if r.because else ''}" for r in after))
+    return PlannedChange(
+        change.op,
+        change.before,
+        change.after,
+        owner.object if owner is not None else None,
+        owner.plugin if owner is not None else "",
+        because,
+        wave,
+        tuple(absent.get(change.key, ())),
+    )
 
 
 def public_values(item: Item) -> dict[str, Any]:
-    """An item's fields as plain values. A value that hides itself (a secret) stays hidden."""
-    assert is_dataclass(item)
-    values = {field.name: getattr(item, field.name) for field in fields(item)}
-    return {name: _plain(value) for name, value in values.items() if not _is_requirement(value)}
-
-
-def _is_requirement(value: Any) -> bool:
-    return isinstance(value, tuple) and bool(value) and isinstance(value[0], Requires)
+    """An item's fields as plain values."""
+    return {name: _plain(value) for name, value in item.public().items()}
 
 
 def _plain(value: Any) -> Any:
@@ -145,9 +178,3 @@ def _plain(value: Any) -> Any:
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
-
-
-def _text(name: Hashable) -> str | None:
-    if name is None:
-        return None
-    return " ".join(map(str, name)) if isinstance(name, tuple) else str(name)

@@ -79,9 +79,39 @@ def test_a_plan_goes_from_the_top_down_and_then_from_the_ground_up() -> None:
 
     plan = diff({item.key: item for item in actual}, wanted)
 
-    assert plan.describe() == ["- b:old", "- a:old", "+ a:new", "+ b:new", "~ c:changed (size: 0 -> 2)"]
+    assert plan.describe() == ["- b:old", "- a:old", "~ c:changed (size: 0 -> 2)", "+ a:new", "+ b:new"]
     assert plan.summary == {"create": 2, "update": 1, "delete": 2}
-    assert plan.to_json()["changes"][3]["because"] == ["after a:new: it stands on it"]
+    assert plan.to_json()["changes"][4]["because"] == ["it is wanted so", "after a:new: it stands on it"]
+
+
+def test_a_plan_is_what_would_be_done_dependents_of_what_is_replaced_included() -> None:
+    actual = {item.key: item for item in (thing("a:ground"), thing("b:top", "a:ground"))}
+    wanted = want(thing("a:ground", shape=1), thing("b:top", "a:ground"))
+
+    plan = diff(actual, wanted)
+
+    assert plan.describe() == ["- b:top", "- a:ground", "+ a:ground", "+ b:top"]
+    assert [change.because[0] for change in plan.changes[:2]] == [
+        "what it stands on goes: a:ground",
+        "it has to be made anew",
+    ]
+    assert [len(wave) for wave in plan.waves] == [1, 1, 1, 1]
+
+
+def test_a_plan_tells_what_waits_for_a_port_that_is_not_there() -> None:
+    wanted = want(thing("a:bridge", "c:port"), thing("b:address", "a:bridge"), thing("a:other"))
+
+    plan = diff({}, wanted, external=lambda key: False)
+
+    assert plan.describe() == ["+ a:other", "+ a:bridge, once c:port is there", "+ b:address"]
+
+
+def test_what_is_in_sync_plans_nothing() -> None:
+    items = [thing("a:ground"), thing("b:top", "a:ground")]
+
+    plan = diff({item.key: item for item in items}, want(*items))
+
+    assert plan.changes == ()
 
 
 def test_a_plan_shows_no_secret() -> None:
