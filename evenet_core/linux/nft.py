@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from evenet_core.reconciler.item import Item, ItemKey, Requires
 
-__all__ = ["NftChain", "NftElement", "NftTable", "text_digest"]
+__all__ = ["NftChain", "NftElement", "NftSet", "NftTable", "text_digest"]
 
 
 def text_digest(lines: Sequence[str]) -> str:
@@ -44,8 +44,36 @@ class NftTable(Item):
 
 
 @dataclass(frozen=True, slots=True)
+class NftSet(Item):
+    """A set that comes and goes with the config. Somebody else fills it (a resolver); what is in it expires."""
+
+    kind: ClassVar[str] = "nft"
+    family: str
+    table: str
+    name: str
+    type: str  # of its elements: ipv4_addr
+    timeout: int  # seconds
+
+    @property
+    def key(self) -> ItemKey:
+        return ItemKey((self.kind, self.family, self.table, "set", self.name))
+
+    @property
+    def requires(self) -> tuple[Requires, ...]:
+        return (Requires(ItemKey((self.kind, self.family, self.table)), "the set is in this table"),)
+
+    @property
+    def description(self) -> str:
+        return f"nft set {self.family} {self.table} {self.name}"
+
+    def replaces(self, other: Item) -> bool:
+        """nft cannot change the type of a set."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
 class NftChain(Item):
-    """A chain without hook: its rules in order, each in nft's own words."""
+    """A chain without hook: its rules in order, each in nft's own words. `sets` are those it looks into."""
 
     kind: ClassVar[str] = "nft"
     family: str
@@ -53,6 +81,7 @@ class NftChain(Item):
     name: str
     rules: tuple[str, ...] = field(compare=False)
     digest: str = ""  # of the rules
+    sets: tuple[str, ...] = field(default=(), compare=False)  # NftSets of the same table
 
     def __post_init__(self) -> None:
         if not self.digest:
@@ -64,7 +93,9 @@ class NftChain(Item):
 
     @property
     def requires(self) -> tuple[Requires, ...]:
-        return (Requires(ItemKey((self.kind, self.family, self.table)), "the chain is in this table"),)
+        table = (self.kind, self.family, self.table)
+        sets = (Requires(ItemKey((*table, "set", name)), "its rules look into this set") for name in self.sets)
+        return (Requires(ItemKey(table), "the chain is in this table"), *sets)
 
     @property
     def description(self) -> str:

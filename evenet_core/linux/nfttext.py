@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from evenet_core.errors import DriverError
-from evenet_core.linux.nft import NftChain, NftElement, NftTable
+from evenet_core.linux.nft import NftChain, NftElement, NftSet, NftTable
 from evenet_core.reconciler.item import Change, Item, Op
 
 __all__ = ["chain_texts", "element_text", "items_of", "script"]
@@ -15,21 +15,27 @@ __all__ = ["chain_texts", "element_text", "items_of", "script"]
 MARK = "about"  # chain of a table that nobody jumps to: its only rule tells the digest of the table's body
 _WORD = re.compile(r"[A-Za-z0-9_.:/-]+\Z")
 _LINK = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
+_ORDER = (NftTable, NftSet, NftChain, NftElement)
+_SET = _ORDER.index(NftSet)
 _KEYWORDS = {"tcp", "udp", "icmp", "icmpv6", "accept", "drop", "jump", "return", "goto"}
 _MARK = re.compile(r"evenet ([0-9a-f]{16}) (\d+)\Z")
+_SET_MARK = "evenet"  # comment of a set that is an item
 
 
 def script(changes: Sequence[Change], known: Iterable[Item]) -> list[tuple[int | None, str]]:
     """One transaction: lines of nft, each with the place of the change that it serves (None = of no single one).
 
-    A table that changes is made anew within the transaction, with everything else `known` to be in it.
+    A table that changes is made anew within the transaction, with everything else `known` to be in it. Sets go
+    last: a chain that looked into one may be gone only by then.
 
     :raises DriverError: an element holds text that could be taken for something else.
     """
     lines: list[tuple[int | None, str]] = []
     deletes = [(place, change) for place, change in enumerate(changes) if change.op is Op.DELETE]
     others = [(place, change) for place, change in enumerate(changes) if change.op is not Op.DELETE]
-    for place, change in sorted(deletes, key=lambda pair: _rank(pair[1].item), reverse=True):
+    users = [(place, change) for place, change in deletes if _rank(change.item) > _SET]
+    used = [(place, change) for place, change in deletes if _rank(change.item) <= _SET]
+    for place, change in sorted(users, key=lambda pair: _rank(pair[1].item), reverse=True):
         lines += [(place, line) for line in _removal(change.item)]
     mentioned = {change.key for change in changes}
     for place, change in sorted(others, key=lambda pair: _rank(pair[1].item)):
@@ -39,21 +45,26 @@ def script(changes: Sequence[Change], known: Iterable[Item]) -> list[tuple[int |
             rest = [i for i in known if _in_table(i, item) and i.key not in mentioned]
             for kept in sorted(rest, key=_rank):
                 lines += [(None, line) for line in _creation(Change(Op.CREATE, None, kept))]
+    for place, change in sorted(used, key=lambda pair: _rank(pair[1].item), reverse=True):
+        lines += [(place, line) for line in _removal(change.item)]
     return lines
 
 
 def _rank(item: Item) -> int:
-    return 0 if isinstance(item, NftTable) else 1 if isinstance(item, NftChain) else 2
+    """What stands on nothing first."""
+    return _ORDER.index(type(item)) if type(item) in _ORDER else len(_ORDER)
 
 
 def _in_table(item: Item, table: NftTable) -> bool:
-    return isinstance(item, NftChain | NftElement) and (item.family, item.table) == (table.family, table.name)
+    return isinstance(item, NftSet | NftChain | NftElement) and (item.family, item.table) == (table.family, table.name)
 
 
 def _removal(item: Item) -> list[str]:
     match item:
         case NftTable():
             return [f"add table {item.family} {item.name}", f"delete table {item.family} {item.name}"]
+        case NftSet():
+            return [_set_creation(item), f"delete set {item.family} {item.table} {item.name}"]
         case NftChain():
             name = f"{item.family} {item.table} {item.name}"
             return [f"add chain {name}", f"flush chain {name}", f"delete chain {name}"]
@@ -69,6 +80,8 @@ def _creation(change: Change) -> list[str]:
             end = f'return comment "evenet {item.digest} {_rules_in(item.body)}"'
             start = f"table {item.family} {item.name} {{"
             return [*_removal(item), start, *item.body.splitlines(), f"chain {MARK} {{", end, "}", "}"]
+        case NftSet():
+            return [_set_creation(item)]
         case NftChain():
             name = f"{item.family} {item.table} {item.name}"
             head = [
@@ -84,6 +97,12 @@ def _creation(change: Change) -> list[str]:
             value = f" : {_words(item.value)}" if item.value else ""
             return [*again, f"add element {_set(item)} {{ {_words(item.element)}{value} }}"]
     raise DriverError(f"{item.key} is nothing that nftables knows", retryable=False)
+
+
+def _set_creation(item: NftSet) -> str:
+    """`dynamic`: rules may refresh what is in it."""
+    body = f'type {item.type}; flags dynamic,timeout; timeout {item.timeout}s; comment "{_SET_MARK}";'
+    return f"add set {item.family} {item.table} {item.name} {{ {body} }}"
 
 
 def _element_removal(item: NftElement) -> list[str]:
@@ -147,6 +166,8 @@ def items_of(document: Mapping[str, Any]) -> list[Item]:
         else:
             items.append(NftChain(family, name, chain["name"], (), _digest(found[-1].get("comment"), len(found) - 1)))
     items.append(NftTable(family, name, "", _digest(mark, hooked)))
+    sets = [entry["set"] for entry in entries if "set" in entry and entry["set"].get("comment") == _SET_MARK]
+    items += [NftSet(family, name, one["name"], str(one["type"]), one.get("timeout", 0)) for one in sets]
     for kind in ("set", "map"):
         for entry in entries:
             if kind in entry and not {"timeout", "dynamic"} & set(entry[kind].get("flags", ())):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha256
 
 from evenet_core.model.instances import RateLimit
 from evenet_core.model.values import IPAddress, IPNetwork
@@ -20,7 +21,16 @@ __all__ = [
     "PolicyRule",
     "Verdict",
     "VifPolicy",
+    "host_set_name",
 ]
+
+
+def host_set_name(name: str, version: int) -> str:
+    """The set that holds the addresses of a host name, of IP version 4 or 6. Resolvers fill it, rules look into it.
+
+    A name may be longer than any firewall allows and hold any character: its digest stands for it.
+    """
+    return f"host{version}-{sha256(name.lower().encode()).hexdigest()[:16]}"
 
 
 class Verdict(StrEnum):
@@ -70,6 +80,7 @@ class VifPolicy:
     routed: bool  # True: local instance, DHCP and DNS only with the gateway; False: switch
     addresses: tuple[IPAddress, ...] = ()
     gateways: tuple[IPAddress, ...] = ()  # the instance's own addresses (DHCP, DNS, metadata)
+    behind: tuple[IPNetwork, ...] = ()  # networks that other apps reach through it: it sends from their addresses too
     rules: tuple[PolicyRule, ...] = ()
     forwards: tuple[Forward, ...] = ()
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from evenet_core.linux.nft import NftChain, NftElement, NftTable
+from evenet_core.linux.nft import NftChain, NftElement, NftSet, NftTable
 from evenet_core.linux.nftdriver import NftDriver
 from evenet_core.reconciler.item import Change, Item, Op
 from tests.support.kernel import create, delete, run, update
@@ -28,6 +28,8 @@ CHAIN = NftChain("inet", "evenet", "out-nbu1x1", ("ip daddr 10.0.0.0/8 accept", 
 JUMP = NftElement("inet", "evenet", "egress", "nbu1x1", "jump out-nbu1x1")
 FORWARD = NftElement("inet", "evenet", "forwards4", "172.22.10.5 . tcp . 2223", "10.50.0.2 . 22")
 ALL: list[Item] = [TABLE, CHAIN, JUMP, FORWARD]
+NAMES = NftSet("inet", "evenet", "host4-0123456789abcdef", "ipv4_addr", 3600)
+LOOK = NftChain("inet", "evenet", "look", (f"ip daddr @{NAMES.name} accept",), sets=(NAMES.name,))
 
 
 async def there() -> set[Item]:
@@ -74,6 +76,34 @@ def test_a_new_table_keeps_what_is_in_it_also_after_a_restart() -> None:
 
         assert await there() == {grown, CHAIN, JUMP, FORWARD}
         assert "ip daddr 10.0.0.0/8 accept" in run("nft", "list", "chain", "inet", "evenet", "out-nbu1x1")
+
+    asyncio.run(story())
+
+
+def test_a_set_that_a_resolver_fills_is_observed_without_what_is_in_it() -> None:
+    async def story() -> None:
+        driver = NftDriver()
+        await create(driver, *ALL, LOOK, NAMES)
+        run("nft", f"add element inet evenet {NAMES.name} {{ 192.0.2.7 }}")
+        assert await there() == {*ALL, LOOK, NAMES}
+
+        await delete(driver, NAMES, LOOK)
+
+        assert await there() == set(ALL)
+
+    asyncio.run(story())
+
+
+def test_a_new_table_keeps_its_sets_and_the_chains_that_look_into_them() -> None:
+    async def story() -> None:
+        await create(NftDriver(), *ALL, NAMES, LOOK)
+        grown = NftTable("inet", "evenet", BODY + "set more { type ipv4_addr; }\n")
+        later = NftDriver()
+        await later.observe()
+
+        await update(later, TABLE, grown)
+
+        assert await there() == {grown, CHAIN, JUMP, FORWARD, NAMES, LOOK}
 
     asyncio.run(story())
 
