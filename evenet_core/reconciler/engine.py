@@ -4,32 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from evenet_core.errors import DriverError
 from evenet_core.reconciler.explain import explain
 from evenet_core.reconciler.fragments import Delta, Wanted
 from evenet_core.reconciler.item import Change, Driver, Item, ItemKey, Op, Outcome
-from evenet_core.reconciler.machine import Counts, Machine
+from evenet_core.reconciler.machine import BACKOFF_LIMIT, Counts, Machine
 from evenet_core.reconciler.plan import Plan, diff
 
 __all__ = ["Engine", "EngineEvent"]
 
 DEADLINE = 60.0  # seconds that a driver may take for one batch
 DEBOUNCE = 0.05  # seconds that hints of drift are gathered before a kind is observed again
+BLIND_FIRST = 1.0  # seconds until a driver that could not observe is asked again; doubles up to BACKOFF_LIMIT
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineEvent:
-    """One change that was made, or failed."""
+    """One change that was made, or failed: what, for whom, why, and when by the engine's clock."""
 
     op: Op
     item: Item
     object: Hashable
     error: Exception | None = None
+    because: str = ""
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Blindness:
+    """A driver could not tell what exists."""
+
+    error: str
+    since: float
+    retry_at: float
+    attempts: int
 
 
 class Engine:
@@ -59,6 +73,9 @@ class Engine:
         self._external = external
         self._tasks: dict[int, asyncio.Task[None]] = {}  # by group: a batch or an observation
         self._suspects: set[int] = set()
+        self._observed: set[int] = set()  # groups that told once what exists; others change nothing
+        self._blind: dict[int, _Blindness] = {}
+        self._hints: dict[ItemKey, Item | None] = {}  # what monitors saw of changes in flight
         self._pumping = False
         self._running = False
         self._timer: asyncio.TimerHandle | None = None
@@ -68,18 +85,23 @@ class Engine:
     # -- life -----------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Observe everything; from then on changes are made."""
+        """Observe everything; from then on changes are made.
+
+        A driver that cannot observe is asked again later; until then nothing of its kinds is changed.
+        """
         await asyncio.gather(*(self._observe(group) for group in range(len(self._drivers))))
         self._running = True
         self._pump_soon()
 
     async def stop(self) -> None:
-        """Change nothing more; the batches that run are finished."""
+        """Change nothing more; the batches that run are finished, within their deadline. The system stays."""
         self._running = False
         for timer in (self._timer, self._debounce):
             if timer is not None:
                 timer.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=self._deadline)
+        self._settled.set()
 
     async def teardown(self) -> None:
         """Remove everything, then stop."""
@@ -102,8 +124,10 @@ class Engine:
 
     def seen(self, item: Item, present: bool) -> None:
         """A monitor saw an item of ours come, change or go. Our own changes confirm what is known."""
-        known = self.machine.actual.get(item.key)
-        if known != (item if present else None):
+        found = item if present else None
+        if self.machine.is_flying(item.key):
+            self._hints[item.key] = found  # judged when the change is done
+        elif self.machine.actual.get(item.key) != found:
             self.suspect(item.kind)
 
     def suspect(self, kind: str) -> None:
@@ -145,6 +169,12 @@ class Engine:
             }
             for key, failure in self.machine.failures.items()
         ]
+        for group, blindness in self._blind.items():
+            kinds = self._drivers[group].kinds
+            error = f"{blindness.error}; what exists of {', '.join(kinds)} is not known"
+            found.append(
+                {"key": ItemKey(kinds[:1]), "error": error, "since": blindness.since, "retry_at": blindness.retry_at}
+            )
         for key in self.machine.unclaimed():
             error = f"no installed plugin brings a driver for items of kind {key.kind}"
             found.append({"key": key, "error": error, "since": None, "retry_at": None})
@@ -160,7 +190,7 @@ class Engine:
 
     def _attributed(self, problem: dict[str, Any]) -> dict[str, Any]:
         key = problem["key"]
-        wanted = self.machine.wanted.get(key)
+        wanted = self.machine.owner(key)
         item = wanted.item if wanted is not None else self.machine.actual.get(key)
         return problem | {
             "item": item.description if item is not None else str(key),
@@ -182,13 +212,18 @@ class Engine:
         self._pumping = False
         if not self._running:
             return
+        now = self._now()
+        self._suspects |= {
+            group for group in self._blind.keys() - self._tasks.keys() if self._blind[group].retry_at <= now
+        }
         for group in [group for group in self._suspects if group not in self._tasks]:
             self._suspects.discard(group)
             self._run(group, self._observe(group))
-        for group, changes in self.machine.ready(self._now(), busy=self._tasks).items():
+        unknown = set(range(len(self._drivers))) - self._observed
+        for group, changes in self.machine.ready(now, busy=self._tasks.keys() | unknown).items():
             self._run(group, self._apply(group, changes))
         self._set_timer()
-        if not self._tasks and self.machine.idle and not self._suspects:
+        if not self._tasks and not self._suspects and self.machine.idle(unknown):
             self._settled.set()
 
     def _run(self, group: int, work: Any) -> None:
@@ -204,9 +239,11 @@ class Engine:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        at = self.machine.wake_at()
-        if at is not None:
-            delay = max(0.0, at - self._now())
+        times = [blindness.retry_at for group, blindness in self._blind.items() if group not in self._tasks]
+        if (at := self.machine.wake_at()) is not None:
+            times.append(at)
+        if times:
+            delay = max(0.0, min(times) - self._now())
             self._timer = asyncio.get_running_loop().call_later(delay, self._pump_soon)
 
     def _look_again(self) -> None:
@@ -216,39 +253,73 @@ class Engine:
     async def _observe(self, group: int) -> None:
         driver = self._drivers[group]
         try:
-            async with asyncio.timeout(self._deadline):
-                items = list(await driver.observe())
-        except Exception:
-            # What is known stays known; the next hint of drift asks again.
-            log.exception("driver %s cannot observe", type(driver).__name__)
+            items = await self._answer(driver.observe, driver, "observe")
+            strange = next((item for item in items if not isinstance(item, Item)), None)
+            if strange is not None:
+                raise DriverError(f"driver {_name(driver)} observed a {type(strange).__name__}, which is no item")
+            self.machine.observed(driver.kinds, items)
+        except DriverError as error:
+            self._cannot_observe(group, str(error))
             return
-        self.machine.observed(driver.kinds, items)
+        self._blind.pop(group, None)
+        self._observed.add(group)
+
+    def _cannot_observe(self, group: int, error: str) -> None:
+        """What is known stays known; ask again later."""
+        before, now = self._blind.get(group), self._now()
+        attempts = before.attempts + 1 if before is not None else 1
+        delay = min(BACKOFF_LIMIT, BLIND_FIRST * 2.0 ** min(attempts - 1, 16))
+        self._blind[group] = _Blindness(error, before.since if before else now, now + delay, attempts)
 
     async def _apply(self, group: int, changes: list[Change]) -> None:
+        reasons = [self.machine.reason(change) for change in changes]
         outcomes = await self._outcomes(self._drivers[group], changes)
-        for outcome in outcomes:
-            self._tell(outcome)
-        if any(outcome.error is not None for outcome in outcomes):
-            self._suspects.add(group)  # a failed change may have been carried out in part
+        for outcome, reason in zip(outcomes, reasons, strict=True):
+            self._tell(outcome, reason)
         self.machine.finished(group, outcomes, self._now())
+        failed = any(outcome.error is not None for outcome in outcomes)
+        hints = [(key, self._hints.pop(key)) for change in changes if (key := change.key) in self._hints]
+        if failed or any(self.machine.actual.get(key) != seen for key, seen in hints):
+            self._suspects.add(group)  # a failed change may have been carried out in part
 
     async def _outcomes(self, driver: Driver, changes: list[Change]) -> list[Outcome]:
         """One outcome a change whatever the driver does: its faults are its items' faults."""
-        name = type(driver).__name__
+        try:
+            outcomes = await self._answer(lambda: driver.apply(changes), driver, "apply")
+            if [outcome.change for outcome in outcomes if isinstance(outcome, Outcome)] == changes:
+                return outcomes
+            what = f"something else than an outcome for each of {len(changes)} changes, in their order"
+            raise DriverError(f"driver {_name(driver)} answered {what}")
+        except DriverError as error:
+            return [Outcome(change, error) for change in changes]
+
+    async def _answer(self, ask: Callable[[], Awaitable[Iterable[T]]], driver: Driver, call: str) -> list[T]:
+        """What a driver answers, in time. Whatever else it does is a DriverError."""
         try:
             async with asyncio.timeout(self._deadline):
-                outcomes = list(await driver.apply(changes))
-            if [outcome.change for outcome in outcomes] == changes:
-                return outcomes
-            error: Exception = DriverError(f"driver {name} answered {len(outcomes)} of {len(changes)} changes")
+                return list(await ask())
         except TimeoutError:
-            error = DriverError(f"driver {name} did not answer within {self._deadline:.0f} s")
-        except Exception as failure:
-            log.exception("driver %s failed", name)
-            error = DriverError(f"driver {name} failed: {type(failure).__name__}: {failure}")
-        return [Outcome(change, error) for change in changes]
+            raise DriverError(f"driver {_name(driver)} did not answer {call} within {self._deadline:g} s") from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise DriverError(f"driver {_name(driver)} was cancelled in {call}") from None
+        except Exception as error:
+            log.exception("driver %s failed in %s", _name(driver), call)
+            raise DriverError(f"driver {_name(driver)} failed: {type(error).__name__}: {error}") from error
 
-    def _tell(self, outcome: Outcome) -> None:
-        wanted = self.machine.wanted.get(outcome.change.key)
-        owner = wanted.object if wanted is not None else None
-        self._on_event(EngineEvent(outcome.change.op, outcome.change.item, owner, outcome.error))
+    def _tell(self, outcome: Outcome, because: str) -> None:
+        change = outcome.change
+        owner = self.machine.owner(change.key)
+        event = EngineEvent(
+            change.op, change.item, owner.object if owner else None, outcome.error, because, self._now()
+        )
+        try:
+            self._on_event(event)
+        except Exception:
+            log.exception("whoever listens to the engine failed at %s %s", change.op, change.key)
+
+
+def _name(driver: Driver) -> str:
+    return type(driver).__name__

@@ -23,6 +23,7 @@ class _Story:
         self._machine = machine
         self._now = now
         self._told: set[ItemKey] = set()
+        self._way: list[ItemKey] = []  # from the item asked about down to this one
         self.lines: list[str] = []
 
     def tell(self, key: ItemKey, depth: int) -> None:
@@ -32,19 +33,26 @@ class _Story:
             there = "exists and is to be removed" if actual is not None else "is not there and nothing plans it"
             self.lines.append(f"{indent}{actual.description if actual is not None else key}: {there}")
             return
+        if key in self._way:
+            self.lines.append(f"{indent}{wanted.item.description}: see above, they require each other")
+            return
         state = machine.state(key)
         self.lines.append(
             f"{indent}{wanted.item.description}: {state} (for {name_of(wanted.object)}, plugin {wanted.plugin})"
         )
         self._tell_failure(key, indent)
+        if not machine.is_claimed(key):
+            self.lines.append(f"{indent}  no installed plugin brings a driver for items of kind {key.kind}")
         if state is ItemState.IN_SYNC or key in self._told or depth >= DEEPEST:
             return
         self._told.add(key)
+        self._way.append(key)
         reasons = {requirement.key: requirement.because for requirement in wanted.item.requires}
         for need in machine.missing(key):
             because = f" ({reasons[need]})" if reasons.get(need) else ""
             self.lines.append(f"{indent}  waits for {need}{because}:")
             self.tell(need, depth + 2)
+        self._way.pop()
 
     def _tell_failure(self, key: ItemKey, indent: str) -> None:
         failure = self._machine.failures.get(key)

@@ -186,10 +186,9 @@ class Machine:
             heapq.heappop(self._retries)
         return self._retries[0][0] if self._retries else None
 
-    @property
-    def idle(self) -> bool:
-        """Nothing is in flight and nothing is left to look at: only time or the world can help."""
-        return not self._look and not self._in_flight
+    def idle(self, stuck: Container[int] = ()) -> bool:
+        """Nothing is in flight and nothing is left to look at, but in stuck groups: only time or the world can help."""
+        return not self._in_flight and all(self._group_of.get(key.kind) in stuck for key in self._look)
 
     def _is_due(self, at: float, _: int, key: ItemKey) -> bool:
         """Whether this retry is still meant: it was not overtaken by success or a later failure."""
@@ -312,10 +311,9 @@ class Machine:
         """Who wants this item, or wanted it until it was to be removed."""
         return self.wanted.get(key) or self.former.get(key)
 
-    def expects(self, key: ItemKey) -> Item | None:
-        """What is there, or will be when the change in flight is done."""
-        change = self._flying.get(key)
-        return change.after if change is not None else self.actual.get(key)
+    def is_flying(self, key: ItemKey) -> bool:
+        """Whether a change of it is in flight."""
+        return key in self._flying
 
     def reason(self, change: Change) -> str:
         """Why this change is made."""
@@ -366,7 +364,10 @@ class Machine:
 
     def unclaimed(self) -> list[ItemKey]:
         """Wanted items of a kind that no driver changes."""
-        return [key for key in self.wanted if key.kind not in self._group_of]
+        return [key for key in self.wanted if not self.is_claimed(key)]
+
+    def is_claimed(self, key: ItemKey) -> bool:
+        return key.kind in self._group_of
 
     # -- inside ---------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -98,8 +98,11 @@ class MemoryDriver:
     def __init__(self, system: System, *kinds: str) -> None:
         self.kinds = kinds
         self._system = system
+        self.observations = 0
+        self.on_change: Callable[[Change], None] = lambda change: None  # told of every change, as the kernel does
 
     async def observe(self) -> Iterable[Item]:
+        self.observations += 1
         return [item for item in self._system.items.values() if item.kind in self.kinds]
 
     async def apply(self, changes: Sequence[Change]) -> Sequence[Outcome]:
@@ -110,4 +113,5 @@ class MemoryDriver:
             self._system.carry_out(change)
         except DriverError as error:
             return error
+        self.on_change(change)
         return None

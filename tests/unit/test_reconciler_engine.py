@@ -1,151 +1,327 @@
-"""The engine with drivers in memory: what drivers do wrong, drift, teardown, and what people are told."""
+"""The engine with drivers in memory and in virtual time: faults of drivers, drift, teardown, what people are told."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pytest
 
 from evenet_core.reconciler.engine import Engine, EngineEvent
-from evenet_core.reconciler.item import Change, Item, ItemKey, Outcome
-from tests.support.memory import MemoryDriver, System, thing, want
+from evenet_core.reconciler.item import Change, Driver, Item, ItemKey, Outcome
+from tests.support.memory import MemoryDriver, System, Thing, thing, want
+from tests.support.virtual import run_virtual
+
+X, Y = ItemKey(("a", "x")), ItemKey(("c", "y"))
 
 
-def run(story: Callable[[System, Engine, list[EngineEvent]], Awaitable[None]], *extra: object) -> None:
-    async def main() -> None:
-        system = System()
-        events: list[EngineEvent] = []
-        drivers = (
-            [MemoryDriver(system, "a", "b"), *extra]
-            if extra
-            else [
-                MemoryDriver(system, "a", "b"),
-                MemoryDriver(system, "c"),
+class Bench:
+    """An engine over a system in memory: one driver for kinds a and b, another for c."""
+
+    def __init__(self, other: Driver | None = None) -> None:
+        self.system = System()
+        self.events: list[EngineEvent] = []
+        self.driver = MemoryDriver(self.system, "a", "b")
+        drivers = [self.driver, other or MemoryDriver(self.system, "c")]
+        self.engine = Engine(drivers, lambda key: key in self.system.external, self.events.append)
+
+    async def __aenter__(self) -> Bench:
+        await self.engine.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.engine.stop()
+
+    async def settle(self, *things: Thing) -> None:
+        """This is all that is wanted from now on."""
+        gone = dict.fromkeys(self.engine.machine.wanted)
+        self.engine.update({**gone, **want(*things)})
+        await self.engine.settled()
+
+    def told(self) -> list[tuple[str, ...]]:
+        """What the events since last time say."""
+        events, self.events[:] = self.events[:], []
+        return [(str(event.op), str(event.item.key), str(event.object), event.because) for event in events]
+
+
+def test_what_is_wanted_comes_and_goes_and_every_change_is_told_once() -> None:
+    async def story() -> None:
+        async with Bench() as bench:
+            await bench.settle(thing("a:x"), thing("c:y", "a:x"))
+            assert [str(key) for key in bench.system.items] == ["a:x", "c:y"]
+            assert bench.told() == [
+                ("create", "a:x", "test", "it is wanted so"),
+                ("create", "c:y", "test", "it is wanted so"),
             ]
-        )
-        engine = Engine(drivers, lambda key: key in system.external, events.append, deadline=0.2)  # type: ignore[arg-type]
-        await engine.start()
-        await story(system, engine, events)
-        await engine.stop()
 
-    asyncio.run(main())
+            await bench.settle()
+            assert bench.system.items == {}
+            assert bench.told() == [
+                ("delete", "c:y", "test", "it is not wanted any more"),
+                ("delete", "a:x", "test", "it is not wanted any more"),
+            ]
+
+    run_virtual(story())
 
 
-def test_what_is_wanted_comes_and_every_change_is_told_once() -> None:
-    async def story(system: System, engine: Engine, events: list[EngineEvent]) -> None:
-        engine.update(want(thing("a:x"), thing("c:y", "a:x")))
-        await engine.settled()
+def test_a_second_engine_adopts_what_the_first_left_and_changes_nothing() -> None:
+    async def story() -> None:
+        things = [thing("a:x"), thing("c:y", "a:x")]
+        async with Bench() as first:
+            await first.settle(*things)
+        second = Bench()
+        second.system.items = first.system.items
+        async with second:
+            await second.settle(*things)
 
-        assert [str(item) for item in system.items] == ["a:x", "c:y"]
-        assert [(str(e.op), str(e.item.key), e.object) for e in events] == [
-            ("create", "a:x", "test"),
-            ("create", "c:y", "test"),
-        ]
+            assert second.told() == []
+            assert second.engine.counts().in_sync == 2
 
-    run(story)
+    run_virtual(story())
+
+
+def test_what_is_done_is_what_the_plan_said() -> None:
+    async def story() -> None:
+        async with Bench() as bench:
+            await bench.settle(thing("a:ground"), thing("c:top", "a:ground"), thing("b:old"))
+            bench.told()
+            things = [thing("a:ground", shape=1), thing("c:top", "a:ground"), thing("b:new", "c:port")]
+
+            plan = bench.engine.plan(want(*things))
+            await bench.settle(*things)
+            bench.system.external.add(ItemKey(("c", "port")))
+            bench.engine.external_changed(bench.system.external)
+            await bench.engine.settled()
+
+            said = [(str(c.op), str(c.item.key), c.object, c.because[0]) for c in plan.changes]
+            assert sorted(said, key=str) == sorted(bench.told())
+            assert bench.engine.plan().changes == ()
+
+    run_virtual(story())
 
 
 def test_what_another_hand_removed_is_made_again_once_it_is_noticed() -> None:
-    async def story(system: System, engine: Engine, events: list[EngineEvent]) -> None:
-        item = thing("a:x")
-        engine.update(want(item))
-        await engine.settled()
-        del system.items[item.key]
+    async def story() -> None:
+        async with Bench() as bench:
+            await bench.settle(thing("a:x"))
+            bench.told()
+            del bench.system.items[X]
 
-        engine.seen(item, present=False)
-        await engine.settled()
+            bench.engine.seen(thing("a:x"), present=False)
+            await bench.engine.settled()
 
-        assert item.key in system.items
+            assert X in bench.system.items
+            assert bench.told() == [("create", "a:x", "test", "drift: it was there as wanted, then it was not")]
 
-    run(story)
+    run_virtual(story())
+
+
+def test_a_burst_of_hints_and_news_of_our_own_changes_cost_one_observation_and_none() -> None:
+    async def story() -> None:
+        async with Bench() as bench:
+            seen = bench.engine.seen
+            bench.driver.on_change = lambda change: seen(change.item, present=change.after is not None)
+            await bench.settle(thing("a:x"))
+            await bench.settle(thing("a:x", size=1))
+            assert bench.driver.observations == 1  # at the start
+
+            for size in range(100):
+                seen(thing("a:x", size=size + 2), present=True)
+            await bench.engine.settled()
+
+            assert bench.driver.observations == 2
+
+    run_virtual(story())
+
+
+def test_what_another_hand_removes_while_our_change_is_under_way_is_noticed() -> None:
+    async def story() -> None:
+        async with Bench() as bench:
+
+            def undo(change: Change) -> None:
+                bench.driver.on_change = lambda change: None
+                del bench.system.items[change.key]
+                bench.engine.seen(change.item, present=True)
+                bench.engine.seen(change.item, present=False)
+
+            bench.driver.on_change = undo
+            await bench.settle(thing("a:x"))
+
+            assert X in bench.system.items
+            assert [op for op, *_ in bench.told()] == ["create", "create"]
+
+    run_virtual(story())
 
 
 def test_teardown_removes_everything() -> None:
-    async def story(system: System, engine: Engine, events: list[EngineEvent]) -> None:
-        engine.update(want(thing("a:x"), thing("c:y", "a:x")))
-        await engine.settled()
+    async def story() -> None:
+        async with Bench() as bench:
+            await bench.settle(thing("a:x"), thing("c:y", "a:x"))
 
-        await engine.teardown()
+            await bench.engine.teardown()
 
-        assert system.items == {}
+            assert bench.system.items == {}
 
-    run(story)
+    run_virtual(story())
 
 
 class Faulty:
     """A driver of kind c that does not keep its contract."""
 
-    kinds = ("c",)
+    kinds: tuple[str, ...] = ("c",)
 
-    def __init__(self, fault: str) -> None:
+    def __init__(self, fault: str, observe: Iterable[str] = ()) -> None:
         self._fault = fault
+        self._observe = list(observe)
 
     async def observe(self) -> Iterable[Item]:
+        if self._observe:
+            raise RuntimeError(self._observe.pop(0))
         return []
 
-    async def apply(self, changes: Sequence[Change]) -> Sequence[Outcome]:
+    def apply(self, changes: Sequence[Change]) -> Any:
+        if self._fault == "raises at once":
+            raise RuntimeError("oops")
+        return self._apply(changes)
+
+    async def _apply(self, changes: Sequence[Change]) -> Any:
         match self._fault:
             case "hangs":
                 await asyncio.sleep(3600)
             case "raises":
                 raise RuntimeError("oops")
+            case "cancels itself":
+                raise asyncio.CancelledError
+            case "talks nonsense":
+                return ["done"]
+            case "answers for others":
+                return [Outcome(Change(change.op, None, thing("c:other"))) for change in changes]
+            case "works":
+                return [Outcome(change) for change in changes]
         return []
 
 
-def test_a_driver_that_breaks_its_contract_fails_its_own_items_only() -> None:
-    texts = {
-        "hangs": "driver Faulty did not answer within 0 s",
-        "raises": "driver Faulty failed: RuntimeError: oops",
-        "forgets": "driver Faulty answered 0 of 1 changes",
-    }
-    for fault, text in texts.items():
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ("hangs", "driver Faulty did not answer apply within 60 s"),
+        ("raises", "driver Faulty failed: RuntimeError: oops"),
+        ("raises at once", "driver Faulty failed: RuntimeError: oops"),
+        ("cancels itself", "driver Faulty was cancelled in apply"),
+        (
+            "talks nonsense",
+            "driver Faulty answered something else than an outcome for each of 1 changes, in their order",
+        ),
+        (
+            "answers for others",
+            "driver Faulty answered something else than an outcome for each of 1 changes, in their order",
+        ),
+        ("forgets", "driver Faulty answered something else than an outcome for each of 1 changes, in their order"),
+    ],
+)
+def test_a_driver_that_breaks_its_contract_fails_its_own_items_only(fault: str, text: str) -> None:
+    async def story() -> None:
+        async with Bench(Faulty(fault)) as bench:
+            await bench.settle(thing("a:x"), thing("c:y"))
 
-        async def story(system: System, engine: Engine, events: list[EngineEvent], text: str = text) -> None:
-            engine.update(want(thing("a:x"), thing("c:y")))
-            await engine.settled()
-
-            assert ItemKey(("a", "x")) in system.items
-            [problem] = engine.problems()
+            assert X in bench.system.items
+            [problem] = bench.engine.problems()
             assert (problem["item"], problem["error"], problem["plugin"]) == ("c:y", text, "test")
-            assert problem["retry_at"] is not None
+            assert problem["retry_at"] > problem["since"]
 
-        run(story, Faulty(fault))
+    run_virtual(story())
+
+
+def test_a_driver_that_cannot_observe_changes_nothing_until_it_can() -> None:
+    async def story() -> None:
+        async with Bench(Faulty("works", observe=["no memory", "still none"])) as bench:
+            await bench.settle(thing("a:x"), thing("c:y"))
+            [problem] = bench.engine.problems()
+            assert problem["error"] == "driver Faulty failed: RuntimeError: no memory; what exists of c is not known"
+            assert [key for _, key, *_ in bench.told()] == ["a:x"]
+
+            await asyncio.sleep(10)
+            await bench.engine.settled()
+
+            assert bench.engine.problems() == []
+            assert [key for _, key, *_ in bench.told()] == ["c:y"]
+
+    run_virtual(story())
+
+
+def test_a_listener_that_fails_does_not_stop_the_engine() -> None:
+    async def story() -> None:
+        system = System()
+
+        def listen(event: EngineEvent) -> None:
+            raise RuntimeError("the disk is full")
+
+        engine = Engine([MemoryDriver(system, "a")], on_event=listen)
+        await engine.start()
+        engine.update(want(thing("a:x"), thing("a:y", "a:x")))
+        await engine.settled()
+        await engine.stop()
+
+        assert len(system.items) == 2
+
+    run_virtual(story())
+
+
+def test_what_failed_is_tried_again_by_itself() -> None:
+    async def story() -> None:
+        async with Bench() as bench:
+            bench.system.failing.add(X)
+            await bench.settle(thing("a:x"))
+            assert bench.engine.counts().failed == 1
+            bench.system.failing.clear()
+
+            await asyncio.sleep(2)
+            await bench.engine.settled()
+
+            assert bench.engine.counts().in_sync == 1
+            assert bench.told()[-1] == ("create", "a:x", "test", "tried again: a:x does not want to")
+
+    run_virtual(story())
 
 
 def test_explain_walks_down_to_the_cause() -> None:
-    async def story(system: System, engine: Engine, events: list[EngineEvent]) -> None:
-        system.failing.add(ItemKey(("a", "x")))
-        engine.update(want(thing("a:x"), thing("b:y", "a:x"), thing("c:z", "b:y")))
+    async def story() -> None:
+        async with Bench() as bench:
+            bench.system.failing.add(X)
+            await bench.settle(thing("a:x"), thing("b:y", "a:x"), thing("c:z", "b:y"))
+
+            lines = bench.engine.explain(ItemKey(("c", "z")))
+
+            assert lines == [
+                "c:z: pending (for test, plugin test)",
+                "  waits for b:y (it stands on it):",
+                "    b:y: pending (for test, plugin test)",
+                "      waits for a:x (it stands on it):",
+                "        a:x: failed (for test, plugin test)",
+                "          create failed once: a:x does not want to; next try in 1 s",
+            ]
+            assert bench.engine.problems()[0]["blocks"] == ["b:y", "c:z"]
+
+    run_virtual(story())
+
+
+def test_a_kind_without_a_driver_and_a_ring_are_problems_and_are_explained() -> None:
+    async def story() -> None:
+        engine = Engine([MemoryDriver(System(), "a", "b")])
+        await engine.start()
+        engine.update(want(thing("c:z"), thing("a:x", "b:y"), thing("b:y", "a:x"), thing("a:w", "c:z")))
         await engine.settled()
 
-        lines = engine.explain(ItemKey(("c", "z")))
-
-        assert lines[0] == "c:z: pending (for test, plugin test)"
-        assert "waits for b:y (it stands on it):" in lines[1]
-        assert "a:x: failed" in lines[4]
-        assert "a:x does not want to; next try in 1 s" in lines[5]
-        assert engine.problems()[0]["blocks"] == ["b:y", "c:z"]
-
-    run(story)
-
-
-def test_a_kind_without_a_driver_and_a_cycle_are_problems() -> None:
-    async def story(system: System, engine: Engine, events: list[EngineEvent]) -> None:
-        engine.update(want(thing("c:z"), thing("a:x", "b:y"), thing("b:y", "a:x")))
-        await engine.settled()
-
-        errors = {p["item"]: p["error"] for p in engine.problems()}
-
-        assert errors == {
+        assert {p["item"]: p["error"] for p in engine.problems()} == {
             "c:z": "no installed plugin brings a driver for items of kind c",
             "a:x": "requires itself: a:x -> b:y -> a:x",
             "b:y": "requires itself: b:y -> a:x -> b:y",
         }
-
-    async def main() -> None:
-        system = System()
-        engine = Engine([MemoryDriver(system, "a", "b")])
-        await engine.start()
-        await story(system, engine, [])
+        assert engine.explain(ItemKey(("a", "w")))[-1].endswith(
+            "no installed plugin brings a driver for items of kind c"
+        )
+        assert engine.explain(X)[-1].endswith("a:x: see above, they require each other")
         await engine.stop()
 
-    asyncio.run(main())
+    run_virtual(story())
