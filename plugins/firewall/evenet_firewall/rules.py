@@ -14,7 +14,7 @@ from evenet_core.errors import NotSupported
 from evenet_core.model.policy import PolicyRule, Verdict, host_set_name
 from evenet_core.model.values import IPNetwork
 
-__all__ = ["HOST_TIMEOUT", "INWARD", "OUTWARD", "Direction", "any_of", "host_sets", "rule_lines"]
+__all__ = ["FAMILY", "HOST_TIMEOUT", "INWARD", "OUTWARD", "Direction", "any_of", "host_sets", "rule_lines"]
 
 HOST_TIMEOUT = 86400  # seconds that an address of a host name stays allowed after its last use
 RUN = 8  # rules of one shape from which a map is quicker than a walk
@@ -63,8 +63,7 @@ def any_of(values: Iterable[object]) -> str:
 
 def host_sets(rules: Sequence[PolicyRule]) -> tuple[str, ...]:
     """Sets that rules look into."""
-    names = dict.fromkeys(rule.host for rule in rules if rule.host)
-    return tuple(host_set_name(name, version) for name in names for version in FAMILY)
+    return tuple(dict.fromkeys(host_set_name(r.host, version) for r in rules if r.host for version in FAMILY))
 
 
 def rule_lines(rules: Sequence[PolicyRule], direction: Direction) -> list[str]:

@@ -37,7 +37,8 @@ chain postrouting {{
 }}"""
 
 # ports: adapters with an address; tables: their routing tables, as marks (ip rule `fwmark TABLE lookup TABLE`);
-# instances: bridges of local instances; own: the pair of each of them with itself; gateways: their own addresses.
+# instances: bridges of local instances; own: the pair of each of them with itself; gateways: their own addresses;
+# translated: pairs of such a bridge and a port, where what leaves takes the port's address.
 # forwards*: what arrives at a port, or comes from the node; hairpin*: the same from an app of the same instance.
 INET_SETS = """\
 set ports { type ifname; }
@@ -46,7 +47,7 @@ set instances { type ifname; }
 set own { type ifname . ifname; }
 set gateways4 { type ifname . ipv4_addr; }
 set gateways6 { type ifname . ipv6_addr; }
-set masquerade { type ifname . ifname; }
+set translated { type ifname . ifname; }
 map metadata { type ifname : ipv4_addr; }
 map forwards4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
 map forwards6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }
@@ -83,7 +84,7 @@ chain output {{
 }}
 chain postrouting {{
     type nat hook postrouting priority 100; policy accept;
-    iifname . oifname @masquerade masquerade
+    iifname . oifname @translated masquerade
     iifname . oifname @own ct status dnat masquerade
 }}
 """
@@ -103,6 +104,7 @@ chain services {
     iifname . ip daddr @gateways4 icmp type echo-request accept
     iifname . ip6 daddr @gateways6 meta l4proto { tcp, udp } th dport 53 accept
     iifname . ip6 daddr @gateways6 icmpv6 type echo-request accept
+    ip6 daddr fe80::/10 meta l4proto { tcp, udp } th dport 53 accept
     ip6 daddr fe80::/10 icmpv6 type echo-request accept
     icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 accept
     icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report } accept
@@ -135,7 +137,7 @@ def plan_device(policy: DevicePolicy) -> list[Item]:
     inet = INET_SETS + INET_MARKS + INET_NAT + INET_INPUT + INET_FORWARD + clamp
     items: list[Item] = [NftTable(BRIDGE, TABLE, BRIDGE_BODY), NftTable(INET, TABLE, inet.rstrip())]
     for link, table in policy.ports:
-        items += [element("ports", link), element("tables", link, f"0x{table:08x}")]
+        items += [element("ports", link), element("tables", link, str(table))]
     for name in sorted({name.lower() for name in policy.host_sets}):
         for version in (4, 6):
             kind = f"ipv{version}_addr"
@@ -151,7 +153,7 @@ def plan_instance(policy: InstancePolicy) -> list[Item]:
         element("own", f"{bridge} . {bridge}"),
         element(f"gateways{gateway.version}", f"{bridge} . {gateway}"),
     ]
-    items += [element("masquerade", f"{bridge} . {port}") for port in policy.masquerade_out]
+    items += [element("translated", f"{bridge} . {port}") for port in policy.masquerade_out]
     if policy.metadata and gateway.version == 4:
         items.append(element("metadata", bridge, str(gateway)))
     return items

@@ -14,7 +14,7 @@ from evenet_core.linux.nft import NftChain, NftElement
 from evenet_core.model.policy import Forward, VifPolicy
 from evenet_core.model.values import IPAddress
 from evenet_core.reconciler.item import Item
-from evenet_firewall.rules import INWARD, OUTWARD, any_of, host_sets, rule_lines
+from evenet_firewall.rules import FAMILY, INWARD, OUTWARD, any_of, host_sets, rule_lines
 from evenet_firewall.tables import BRIDGE, METADATA, TABLE, element
 
 __all__ = ["plan_vif"]
@@ -80,9 +80,9 @@ def _ipv4_out(policy: VifPolicy, own: list[IPAddress], gateways: list[IPAddress]
     servers = any_of([IPv4Address("255.255.255.255"), *gateways])
     clients = any_of([IPv4Address(0), *own])
     lines = [
+        *_not_from(4, [METADATA, *gateways]),
         f"ip saddr {clients} ip daddr {servers} udp sport 68 udp dport 67 accept",
-        f"ip saddr {METADATA} counter drop",
-        *_only_own(policy, 4, own, gateways),
+        *_only_own(policy, 4, own),
         "ip protocol udp udp sport 67 udp dport 68 counter drop",  # addresses come from the instance alone
     ]
     if gateways:
@@ -97,30 +97,33 @@ def _ipv6_out(policy: VifPolicy, own: list[IPAddress], gateways: list[IPAddress]
     local = _networks([LINK_LOCAL, *own])
     servers = _networks([ALL_DHCP_SERVERS, LINK_LOCAL, *gateways])
     lines = [
+        *_not_from(6, gateways),
         # a neighbour advertisement tells whose address its target is (RFC 4861, 4.4)
-        f"icmpv6 type nd-neighbor-advert {_target_outside([*own])} counter drop",
+        *(f"icmpv6 type nd-neighbor-advert {_target(gateway)} counter drop" for gateway in gateways),
+        f"icmpv6 type nd-neighbor-advert {_target_outside(own)} counter drop",
         f"ip6 saddr {_networks(['::', LINK_LOCAL, *own])} icmpv6 type {{ {ND} }} ip6 hoplimit 255 accept",
         f"icmpv6 type {{ {ND_ALL} }} counter drop",
         f"ip6 saddr {_networks(['::', LINK_LOCAL])} icmpv6 type {{ {MLD_OUT} }} accept",
         f"ip6 saddr {local} ip6 daddr {servers} udp sport 546 udp dport 547 accept",
-        *_only_own(policy, 6, own, gateways),
+        *_only_own(policy, 6, own),
         "ip6 nexthdr udp udp sport 547 udp dport 546 counter drop",
     ]
     return lines + (_names(f"ip6 daddr {_networks([LINK_LOCAL, *gateways])}", "dport") if gateways else [])
 
 
-def _only_own(policy: VifPolicy, version: int, own: list[IPAddress], gateways: list[IPAddress]) -> list[str]:
+def _not_from(version: int, gateways: list[IPAddress]) -> list[str]:
+    return [f"{FAMILY[version]} saddr {any_of(gateways)} counter drop"] if gateways else []
+
+
+def _only_own(policy: VifPolicy, version: int, own: list[IPAddress]) -> list[str]:
     """The app sends from its own addresses, and from those of networks that it is the gateway of."""
-    family = {4: "ip", 6: "ip6"}[version]
     behind = [network for network in policy.behind if network.version == version]
-    never = [f"{family} saddr {any_of(gateways)} counter drop"] if gateways else []
     if any(network.prefixlen == 0 for network in behind):
-        return never
-    allowed = [*own, *([LINK_LOCAL] if version == 6 else [])]
-    sources = _networks([*allowed, *behind])
+        return []
+    sources = [*own, *behind, *([LINK_LOCAL] if version == 6 else [])]
     if not sources:
-        return [f"meta protocol {family} counter drop"]
-    return [*never, f"{family} saddr != {sources} counter drop"]
+        return [f"meta protocol {FAMILY[version]} counter drop"]
+    return [f"{FAMILY[version]} saddr != {_networks(sources)} counter drop"]
 
 
 def _switched_out(policy: VifPolicy) -> list[str]:
@@ -131,7 +134,7 @@ def _switched_out(policy: VifPolicy) -> list[str]:
         "meta protocol != { ip, ip6 } accept",
         "udp dport { 53, 67, 547 } accept",
         "tcp dport 53 accept",
-        "meta protocol ip6 meta l4proto ipv6-icmp accept",
+        "meta l4proto ipv6-icmp accept",
     ]
 
 
@@ -140,9 +143,14 @@ def _arp(policy: VifPolicy) -> str:
     return f"arp htype 1 arp ptype 0x0800 arp hlen 6 arp plen 4 arp saddr ether {policy.mac}"
 
 
+def _target(address: IPAddress, relation: str = "==") -> str:
+    """A neighbour advertisement's target, which stands 8 bytes into ICMPv6."""
+    return f"@th,64,128 {relation} 0x{int(address):032x}"
+
+
 def _target_outside(own: list[IPAddress]) -> str:
-    """A neighbour advertisement's target is neither link-local nor among these. It stands 8 bytes into ICMPv6."""
-    others = "".join(f" @th,64,128 != 0x{int(address):032x}" for address in own)
+    """The target is neither link-local nor among these."""
+    others = "".join(f" {_target(address, '!=')}" for address in own)
     return f"@th,64,10 != 0x3fa{others}"
 
 
@@ -174,7 +182,7 @@ def _switched_in() -> list[str]:
         "meta protocol != { ip, ip6 } accept",
         "udp sport { 53, 67, 547 } accept",
         "tcp sport 53 accept",
-        "meta protocol ip6 meta l4proto ipv6-icmp accept",
+        "meta l4proto ipv6-icmp accept",
     ]
 
 
