@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from evenet_core.model.instances import RateLimit
-from evenet_core.model.policy import DevicePolicy, PolicyRule, Verdict
+from evenet_core.model.policy import DevicePolicy, PolicyRule, Verdict, host_set_name
 from tests.support.fw import ADDRESSES, Node, app
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("netns")]
@@ -112,7 +112,7 @@ def test_a_host_is_allowed_once_its_name_was_resolved(node: Node, v: int, monkey
     monkeypatch.setattr("tests.support.fw.DEVICE", DevicePolicy(ports=(("eth0", 501),), host_sets=("Far.test",)))
     node.load(app("app1", PolicyRule(id=1, host="far.test")))
     assert not node.pings("app1", ADDRESSES["far"][v])
-    name = next(item.name for item in node.items.values() if getattr(item, "name", "").startswith(f"host{4 + 2 * v}"))
+    name = host_set_name("far.test", 4 + 2 * v)
 
     node.run("node", "nft", f"add element bridge evenet {name} {{ {ADDRESSES['far'][v]} timeout 100s }}")
 
@@ -151,7 +151,7 @@ def test_what_exceeds_a_rate_is_dropped(node: Node, v: int) -> None:
             node.sends("app1", ADDRESSES["far"][v], 5000, bytes([number]))
         node.sends("app1", ADDRESSES["farther"][v], 5000, b"end")
 
-        arrived = []
+        arrived: list[bytes] = []
         while not arrived or arrived[-1] != b"end":
             arrived.append(server.recv(100))
 

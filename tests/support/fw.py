@@ -27,8 +27,9 @@ from evenet_core.model.policy import DevicePolicy, FirewallPolicy, Forward, Inst
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op
 from tests.support.kernel import run
 
-__all__ = ["DEVICE", "INSTANCES", "Node", "app", "switched"]
+__all__ = ["BRIDGED_FRAMES", "DEVICE", "INSTANCES", "Node", "app", "switched"]
 
+BRIDGED_FRAMES = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
 PATIENCE = 5.0  # seconds for what has to arrive
 IMPATIENCE = 0.4  # seconds after which a packet has not arrived
 MACS = {"app1": "02:00:00:00:01:01", "app2": "02:00:00:00:01:02", "app3": "02:00:00:00:01:03"}
@@ -93,9 +94,13 @@ class Node:
 
     @classmethod
     @contextmanager
-    def up(cls) -> Iterator[Node]:
+    def up(cls, *, bridged_frames: bool = False) -> Iterator[Node]:
+        """:param bridged_frames: somebody has switched on `bridge-nf-call-iptables`, as Docker does."""
         node = cls()
         try:
+            for name in BRIDGED_FRAMES:
+                if Path("/proc/sys", name).exists():
+                    Path("/proc/sys", name).write_text("1" if bridged_frames else "0")
             node._build()
             yield node
         finally:

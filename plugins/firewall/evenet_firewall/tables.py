@@ -37,7 +37,8 @@ chain postrouting {{
 }}"""
 
 # ports: adapters with an address; tables: their routing tables, as marks (ip rule `fwmark TABLE lookup TABLE`);
-# instances: bridges of local instances; own: the pair of each of them with itself; gateways: their own addresses;
+# instances: bridges of local instances; gateways: their own addresses; inside: their subnets;
+# own: each port and each such bridge with itself (a host-wide bridge-nf-call-iptables sends bridged frames here too);
 # translated: pairs of such a bridge and a port, where what leaves takes the port's address.
 # forwards*: what arrives at a port, or comes from the node; hairpin*: the same from an app of the same instance.
 INET_SETS = """\
@@ -45,6 +46,8 @@ set ports { type ifname; }
 map tables { type ifname : mark; }
 set instances { type ifname; }
 set own { type ifname . ifname; }
+set inside4 { type ipv4_addr . ifname; flags interval; }
+set inside6 { type ipv6_addr . ifname; flags interval; }
 set gateways4 { type ifname . ipv4_addr; }
 set gateways6 { type ifname . ipv6_addr; }
 set translated { type ifname . ifname; }
@@ -85,7 +88,8 @@ chain output {{
 chain postrouting {{
     type nat hook postrouting priority 100; policy accept;
     iifname . oifname @translated masquerade
-    iifname . oifname @own ct status dnat masquerade
+    ip saddr . oifname @inside4 ct status dnat masquerade
+    ip6 saddr . oifname @inside6 ct status dnat masquerade
 }}
 """
 
@@ -113,12 +117,13 @@ chain services {
 }
 """
 
-# The node is no router between its ports, nor between its instances.
+# The node is no router between its ports, nor between its instances; an instance uses its own ports only.
 INET_FORWARD = """\
 chain forward {
     type filter hook forward priority 0; policy accept;
-    iifname @ports oifname @ports counter drop
+    iifname @ports oifname @ports iifname . oifname != @own counter drop
     iifname @instances oifname @instances iifname . oifname != @own counter drop
+    iifname @instances oifname @ports iifname . oifname != @translated counter drop
 }
 """
 
@@ -137,7 +142,7 @@ def plan_device(policy: DevicePolicy) -> list[Item]:
     inet = INET_SETS + INET_MARKS + INET_NAT + INET_INPUT + INET_FORWARD + clamp
     items: list[Item] = [NftTable(BRIDGE, TABLE, BRIDGE_BODY), NftTable(INET, TABLE, inet.rstrip())]
     for link, table in policy.ports:
-        items += [element("ports", link), element("tables", link, str(table))]
+        items += [element("ports", link), element("own", f"{link} . {link}"), element("tables", link, str(table))]
     for name in sorted({name.lower() for name in policy.host_sets}):
         for version in (4, 6):
             kind = f"ipv{version}_addr"
@@ -152,6 +157,7 @@ def plan_instance(policy: InstancePolicy) -> list[Item]:
         element("instances", bridge),
         element("own", f"{bridge} . {bridge}"),
         element(f"gateways{gateway.version}", f"{bridge} . {gateway}"),
+        element(f"inside{gateway.version}", f"{policy.subnet} . {bridge}"),
     ]
     items += [element("translated", f"{bridge} . {port}") for port in policy.masquerade_out]
     if policy.metadata and gateway.version == 4:
