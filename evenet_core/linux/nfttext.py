@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv6Address
 from typing import Any
 
 from evenet_core.errors import DriverError
@@ -212,12 +213,21 @@ def element_text(value: Any) -> str:
             case {"concat": parts}:
                 return " . ".join(map(element_text, parts))
             case {"prefix": {"addr": address, "len": length}}:
-                return f"{address}/{length}"
+                return f"{_address(address)}/{length}"
             case {"jump": {"target": target}}:
                 return f"jump {target}"
             case {"accept": _}:
                 return "accept"
             case {"drop": _}:
                 return "drop"
-        return str(value)
-    return str(value)
+    return _address(str(value))
+
+
+def _address(text: str) -> str:
+    """nft shows the end of some IPv6 addresses as an IPv4 address (inet_ntop(3)), Python does not."""
+    if ":" not in text or "." not in text:
+        return text
+    try:
+        return str(IPv6Address(text))
+    except ValueError:
+        return text

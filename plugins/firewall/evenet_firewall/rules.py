@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from evenet_core.errors import NotSupported
+from evenet_core.model.instances import RateLimit
 from evenet_core.model.policy import PolicyRule, Verdict, host_set_name
 from evenet_core.model.values import IPNetwork
 
-__all__ = ["FAMILY", "HOST_TIMEOUT", "INWARD", "OUTWARD", "Direction", "any_of", "host_sets", "rule_lines"]
+__all__ = ["FAMILY", "HOST_TIMEOUT", "INWARD", "OUTWARD", "Direction", "any_of", "host_sets", "plain", "rule_lines"]
 
 HOST_TIMEOUT = 86400  # seconds that an address of a host name stays allowed after its last use
 RUN = 8  # rules of one shape from which a map is quicker than a walk
@@ -38,6 +39,7 @@ PROTOCOLS = {
 }
 NAMES = {6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite"}  # protocols with ports
 ICMP, ICMPV6 = 1, 58
+SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 FAMILY = {4: "ip", 6: "ip6"}
 LATER_FRAGMENT = {4: "ip frag-off & 0x1fff > 1", 6: "frag frag-off > 1"}  # in units of 8 bytes
 
@@ -98,7 +100,7 @@ def _remotes(rule: PolicyRule, direction: Direction) -> list[tuple[int, str]]:
         version = rule.remote.version
         if rule.remote.prefixlen == 0:
             return [(version, f"meta protocol {FAMILY[version]}")]
-        return [(version, f"{FAMILY[version]} {direction.address} {_network(rule.remote)}")]
+        return [(version, f"{FAMILY[version]} {direction.address} {plain(rule.remote)}")]
     if rule.host:
         sets = {version: host_set_name(rule.host, version) for version in FAMILY}
         return [(version, f"{FAMILY[version]} {direction.address} @{name}") for version, name in sets.items()]
@@ -124,9 +126,14 @@ def _verdict(what: str, rule: PolicyRule, refresh: str) -> list[str]:
         return [_join(what, "counter drop")]
     if rule.limit is None:
         return [_join(what, refresh, "accept")]
-    burst = f"burst {rule.limit.burst} packets" if rule.limit.burst else ""
-    rate = f"limit rate {rule.limit.rate}/{rule.limit.unit}"
-    return [_join(what, rate, burst, refresh, "accept"), _join(what, "counter drop")]
+    return [_join(what, _limit(rule.limit), refresh, "accept"), _join(what, "counter drop")]
+
+
+def _limit(limit: RateLimit) -> str:
+    """The kernel counts a burst in nanoseconds, 64 bits of them (nft_limit.c): one beyond 584 years is cut to that."""
+    nanoseconds = SECONDS[limit.unit] * 10**9 // limit.rate
+    burst = min(limit.burst, (2**64 - 1) // max(nanoseconds, 1))
+    return f"limit rate {limit.rate}/{limit.unit}" + (f" burst {burst} packets" if burst else "")
 
 
 def _refresh(rule: PolicyRule, direction: Direction, version: int) -> str:
@@ -170,7 +177,7 @@ def _lookup(run: Sequence[PolicyRule], shape: tuple[str, int], direction: Direct
     halves: dict[str, None] = {}
     for rule in run:
         assert rule.remote is not None
-        address = str(_network(rule.remote))
+        address = str(plain(rule.remote))
         half = f"{address} . {_protocol(rule, version)}"
         port = f" . {rule.remote_ports[0]}" if rule.remote_ports else ""
         key = address if kind == "network" else half + port
@@ -232,7 +239,7 @@ def _header(rule: PolicyRule) -> str:
     return name
 
 
-def _network(network: IPNetwork) -> object:
+def plain(network: IPNetwork) -> object:
     """An address without prefix length where there is only one."""
     return network.network_address if network.prefixlen == network.max_prefixlen else network
 

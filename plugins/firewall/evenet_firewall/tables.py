@@ -12,7 +12,7 @@ from ipaddress import IPv4Address
 from evenet_core.linux.nft import NftElement, NftSet, NftTable
 from evenet_core.model.policy import DevicePolicy, InstancePolicy, host_set_name
 from evenet_core.reconciler.item import Item
-from evenet_firewall.rules import HOST_TIMEOUT
+from evenet_firewall.rules import HOST_TIMEOUT, plain
 
 __all__ = ["BRIDGE", "INET", "METADATA", "TABLE", "plan_device", "plan_instance"]
 
@@ -157,7 +157,7 @@ def plan_instance(policy: InstancePolicy) -> list[Item]:
         element("instances", bridge),
         element("own", f"{bridge} . {bridge}"),
         element(f"gateways{gateway.version}", f"{bridge} . {gateway}"),
-        element(f"inside{gateway.version}", f"{policy.subnet} . {bridge}"),
+        element(f"inside{gateway.version}", f"{plain(policy.subnet)} . {bridge}"),
     ]
     items += [element("translated", f"{bridge} . {port}") for port in policy.masquerade_out]
     if policy.metadata and gateway.version == 4:

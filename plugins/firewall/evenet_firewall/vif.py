@@ -14,7 +14,7 @@ from evenet_core.linux.nft import NftChain, NftElement
 from evenet_core.model.policy import Forward, VifPolicy
 from evenet_core.model.values import IPAddress
 from evenet_core.reconciler.item import Item
-from evenet_firewall.rules import FAMILY, INWARD, OUTWARD, any_of, host_sets, rule_lines
+from evenet_firewall.rules import FAMILY, INWARD, OUTWARD, any_of, host_sets, plain, rule_lines
 from evenet_firewall.tables import BRIDGE, METADATA, TABLE, element
 
 __all__ = ["plan_vif"]
@@ -203,4 +203,4 @@ def _by_version(addresses: Iterable[IPAddress]) -> dict[int, list[IPAddress]]:
 def _networks(members: Iterable[object]) -> str:
     """A set of addresses and networks; nft refuses one that lies in another."""
     whole = collapse_addresses([ip_network(str(member)) for member in members])  # type: ignore[type-var]
-    return any_of(n.network_address if n.prefixlen == n.max_prefixlen else n for n in whole)
+    return any_of(map(plain, whole))
