@@ -17,7 +17,8 @@ from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Requires
 __all__ = ["Address", "AddressDriver", "address_item", "address_key"]
 
 NEWADDR, DELADDR, GETADDR = 20, 21, 22
-_ADDRESS, _LOCAL, _FLAGS, _PROTO = 1, 2, 8, 11
+_ADDRESS, _LOCAL, _FLAGS, _METRIC, _PROTO = 1, 2, 8, 9, 11
+_METRIC_MARK = 0xE7E7E7  # metric of the prefix route that we do not ask for: it means nothing, but it is kept
 _NODAD, _NOPREFIXROUTE = 0x02, 0x200
 _IFADDR = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, index
 _FAMILIES = {4: 2, 6: 10}
@@ -48,7 +49,7 @@ class Address(Item):
 
 
 class AddressDriver(NetlinkDriver):
-    """Adds and removes addresses. Ours carry IFA_PROTO, which kernels before 5.18 do not store."""
+    """Adds and removes addresses. Ours carry IFA_PROTO; for kernels before 5.18, which do not store it, a metric."""
 
     kinds: tuple[str, ...] = ("address",)
 
@@ -70,6 +71,7 @@ class AddressDriver(NetlinkDriver):
         body = _IFADDR.pack(_FAMILIES[address.version], item.prefix, 0, scope, await self.index(item.link))
         body += netlink.raw(_LOCAL, address.packed) + netlink.raw(_ADDRESS, address.packed)
         body += netlink.number(_FLAGS, flags) + netlink.number(_PROTO, MARK, 1)
+        body += netlink.number(_METRIC, _METRIC_MARK)
         about = f"address {item.address}/{item.prefix} on {item.link}"
         return Message(kind, CREATE | EXCLUSIVE if kind == NEWADDR else 0, body, about)
 
@@ -81,6 +83,7 @@ def address_item(reply: Reply, names: dict[int, str]) -> Address | None:
     _, prefix, _, _, index = _IFADDR.unpack_from(reply.body)
     found = netlink.attributes(reply.body[_IFADDR.size :])
     address = found.get(_LOCAL, found.get(_ADDRESS))
-    if netlink.integer(found.get(_PROTO)) != MARK or address is None or index not in names:
+    ours = netlink.integer(found.get(_PROTO)) == MARK or netlink.integer(found.get(_METRIC)) == _METRIC_MARK
+    if not ours or address is None or index not in names:
         return None
     return Address(names[index], netlink.address_text(address), prefix)

@@ -11,7 +11,7 @@ from evenet_core.linux.netlink import Message
 from evenet_core.linux.rtnl import Rtnl
 from evenet_core.reconciler.item import Change, Item, Op, Outcome
 
-__all__ = ["NetlinkDriver"]
+__all__ = ["NetlinkDriver", "deletes_first"]
 
 _GONE = {errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL}
 
@@ -36,15 +36,25 @@ class NetlinkDriver:
         self._indexes.clear()
         errors: list[DriverError | None] = [None] * len(changes)
         requests: list[tuple[int, Message]] = []
-        for place, change in enumerate(changes):
+        for place, change in deletes_first(changes):
             try:
                 requests += [(place, message) for message in await self.messages(change)]
             except DriverError as refused:
                 errors[place] = None if _harmless(refused, removing=change.op is Op.DELETE) else refused
         results = await self.rtnl.send([message for _, message in requests])
+        taken: list[tuple[int, str]] = []
         for (place, message), error in zip(requests, results, strict=True):
-            if error is not None and not _harmless(error, removing=message.type & 3 == 1):  # RTM_DEL*
+            if error is None:
+                continue
+            if not _harmless(error, removing=message.type & 3 == 1):  # RTM_DEL*
                 errors[place] = errors[place] or error
+            elif error.errno == errno.EEXIST:
+                taken.append((place, message.about))
+        if taken:
+            ours = {item.key for item in await self.observe()}
+            for place, about in taken:
+                if changes[place].key not in ours:
+                    errors[place] = DriverError(f"{about} is there already, and it is not ours", errno=errno.EEXIST)
         return [Outcome(change, error) for change, error in zip(changes, errors, strict=True)]
 
     async def link_names(self) -> dict[int, str]:
@@ -62,6 +72,11 @@ class NetlinkDriver:
                 raise DriverError(f"there is no link {name}", errno=errno.ENODEV)
             self._indexes[name] = link.index
         return self._indexes[name]
+
+
+def deletes_first(changes: Sequence[Change]) -> list[tuple[int, Change]]:
+    """Changes with their places, in the order in which they are carried out."""
+    return sorted(enumerate(changes), key=lambda numbered: numbered[1].op is not Op.DELETE)
 
 
 def _harmless(error: DriverError, *, removing: bool) -> bool:

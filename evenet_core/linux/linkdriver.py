@@ -1,47 +1,40 @@
-"""The driver of links.
+"""The driver of links. How it knows its own: linkmark.py.
 
-What an item says and a link cannot show (an app's namespace, how a port was found) stands in the link's alias:
-
-    evenet bridge                               Bridge, and the bridge of a PortBridge
-    evenet lower UP MTU                         the port below a PortBridge, and how it was found
-    evenet port UP MTU                          PortLink, and how it was found
-    evenet veth MAC PEER NAMESPACE              Veth
-
-An alias goes out in the same datagram as the request that makes the link: the kernel carries both out before
-anybody can be killed in between.
+A mark goes out in the same datagram as the request that makes or renames the link: the kernel carries both out
+before anybody can be killed in between.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from evenet_core.errors import DriverError
+from evenet_core.linux.batch import deletes_first
 from evenet_core.linux.link import Bridge, BridgePort, PortBridge, PortLink, Veth
+from evenet_core.linux.linkmark import BRIDGE, found_port, lower_name, marked_veth, veth_mark
 from evenet_core.linux.links import (
-    ALIAS,
+    NO_ADDRESS,
     LinkInfo,
     all_links,
     bridge_info,
     find_link,
+    ipv6_mode_message,
     link_message,
+    refusals,
     veth_info,
 )
 from evenet_core.linux.netlink import Message
+from evenet_core.linux.netns import open_namespace
+from evenet_core.linux.ports import Ports
 from evenet_core.linux.rtnl import Rtnl
 from evenet_core.reconciler.item import Change, Item, Op, Outcome
 
 __all__ = ["LinkDriver", "link_items", "lower_name"]
 
-BRIDGE = f"{ALIAS} bridge"
+STP_DELAY = 200  # centiseconds, the least that STP allows
 _TAP = re.compile(r"nbu\d+x\d+\Z")  # an app's interface that a hypervisor made
-
-
-def lower_name(name: str) -> str:
-    """Name of the port below the bridge that took its name: `keth0`, within the kernel's 15 bytes."""
-    return f"k{name}"[:15]
 
 
 def link_items(links: Mapping[str, LinkInfo], names: Iterable[str] | None = None) -> list[Item]:
@@ -56,24 +49,20 @@ def link_items(links: Mapping[str, LinkInfo], names: Iterable[str] | None = None
 
 
 def _link_item(link: LinkInfo, links: Mapping[str, LinkInfo], masters: Mapping[int, LinkInfo]) -> Item | None:
-    match link.alias.split(" "):
-        case [word, "bridge"] if word == ALIAS:
-            lower = links.get(lower_name(link.name))
-            if lower is not None and lower.alias.startswith(f"{ALIAS} lower "):
-                return PortBridge(link.name, link.mtu if _complete(link, lower) else 0)
-            return Bridge(link.name, link.mac, link.mtu if link.up else 0, link.stp, link.group_fwd_mask)
-        case [word, "port", _, _] if word == ALIAS:
-            return PortLink(link.name, link.mtu if link.up else 0)
-        case [word, "veth", mac, peer, namespace] if word == ALIAS:
-            master = masters.get(link.master)
-            mtu = link.mtu if link.up else 0
-            path = namespace.replace("%20", " ").replace("%25", "%")
-            return Veth(link.name, master.name if master else "", mtu, path, peer, "" if mac == "-" else mac)
-    if link.alias.startswith(f"{ALIAS} lower ") and link.name.startswith("k"):
-        upper = links.get(link.name[1:])
-        if upper is None or upper.alias != BRIDGE:
-            return PortBridge(link.name[1:], 0)  # half made or half removed
-    return None
+    if link.alias == BRIDGE:
+        lower = links.get(lower_name(link.name))
+        known = found_port(lower.alias) if lower is not None else None
+        if lower is not None and known is not None and (known.role, known.name) == ("lower", link.name):
+            return PortBridge(link.name, link.mtu if _complete(link, lower) else 0)
+        return Bridge(link.name, link.mac, link.mtu if link.up else 0, link.stp, link.group_fwd_mask)
+    port = found_port(link.alias)
+    if port is not None and port.role == "port":
+        return PortLink(link.name, link.mtu if link.up else 0)
+    if port is not None:
+        upper = links.get(port.name)
+        return None if upper is not None and upper.alias == BRIDGE else PortBridge(port.name, 0)  # half done
+    master = masters.get(link.master)
+    return marked_veth(link, master.name if master else "")
 
 
 def _complete(bridge: LinkInfo, lower: LinkInfo) -> bool:
@@ -85,9 +74,10 @@ def _complete(bridge: LinkInfo, lower: LinkInfo) -> bool:
 def _member(link: LinkInfo, masters: Mapping[int, LinkInfo]) -> Item | None:
     """A link that somebody else made, in a bridge of ours."""
     master = masters.get(link.master)
-    if master is None or master.alias != BRIDGE or link.name == lower_name(master.name):
+    if master is None or master.alias != BRIDGE:
         return None
-    if link.alias.startswith(f"{ALIAS} port ") or (not link.alias and _TAP.match(link.name)):
+    port = found_port(link.alias)
+    if (port is not None and port.role == "port") or (not link.alias and _TAP.match(link.name)):
         return BridgePort(link.name, master.name, link.mtu)
     return None
 
@@ -99,24 +89,25 @@ class LinkDriver:
 
     def __init__(self, rtnl: Rtnl) -> None:
         self._rtnl = rtnl
+        self._ports = Ports(rtnl)
 
     async def observe(self) -> Iterable[Item]:
         return link_items(await all_links(self._rtnl))
 
     async def apply(self, changes: Sequence[Change]) -> Sequence[Outcome]:
-        """Plain requests of the batch leave in one datagram; the steps of a PortBridge come one by one."""
+        """Plain requests of the batch leave together; the steps of a PortBridge come one by one."""
         errors: list[Exception | None] = [None] * len(changes)
         requests: list[tuple[int, list[Message]]] = []
         descriptors: list[int] = []
         try:
-            for place, change in enumerate(changes):
+            for place, change in deletes_first(changes):
                 item = change.item
-                if isinstance(item, PortBridge | PortLink):
-                    await self._flush(requests, errors)
-                    errors[place] = await self._port(change, item)
-                    continue
                 try:
-                    requests.append((place, await self._requests(change, descriptors)))
+                    if isinstance(item, PortBridge | PortLink):
+                        await self._flush(requests, errors)
+                        await self._ports.apply(change)
+                    else:
+                        requests.append((place, await self._requests(change, descriptors)))
                 except (DriverError, OSError) as error:
                     errors[place] = _driver_error(error, item)
             await self._flush(requests, errors)
@@ -128,160 +119,103 @@ class LinkDriver:
     async def _flush(self, requests: list[tuple[int, list[Message]]], errors: list[Exception | None]) -> None:
         results = iter(await self._rtnl.send([message for _, messages in requests for message in messages]))
         for place, messages in requests:
-            failures = [error for _ in messages if (error := next(results)) is not None]
+            failures = refusals([next(results) for _ in messages])
             errors[place] = failures[0] if failures else None
         requests.clear()
 
     async def _requests(self, change: Change, descriptors: list[int]) -> list[Message]:
         """What one change of a Bridge, Veth or BridgePort asks of the kernel."""
         item, about = change.item, change.item.description
+        if isinstance(item, BridgePort):
+            return await (self._part if change.op is Op.DELETE else self._join)(item, about)
         if change.op is Op.DELETE:
-            return await self._removal(item, about)
+            link = await find_link(self._rtnl, str(item.key[1]))
+            return [link_message(about, index=link.index, delete=True)] if link is not None and link.ours else []
         match item:
             case Bridge():
                 return await self._bridge(item, about)
             case Veth():
                 return await self._veth(item, about, descriptors)
-            case BridgePort():
-                master = await self._index(item.bridge)
-                return [link_message(about, name=item.link, master=master, mtu=item.mtu, up=True)]
         raise DriverError(f"{about}: links of type {type(item).__name__} are unknown here", retryable=False)
-
-    async def _removal(self, item: Item, about: str) -> list[Message]:
-        name = item.link if isinstance(item, BridgePort) else str(item.key[1])
-        link = await find_link(self._rtnl, name)
-        if link is None:
-            return []
-        if isinstance(item, BridgePort):
-            return [link_message(about, index=link.index, master=0)] if link.master else []
-        return [link_message(about, index=link.index, delete=True)] if link.ours else []
 
     async def _bridge(self, item: Bridge, about: str) -> list[Message]:
         found = await find_link(self._rtnl, item.name)
-        if found is not None and not (found.ours and found.kind == "bridge"):
-            raise DriverError(f"{about}: another link of this name is there, and it is not ours")
-        info = bridge_info(stp=item.stp, group_fwd_mask=item.group_fwd_mask)
-        create = link_message(about, name=item.name, create=True, mac=item.mac, info=info)
-        mark = link_message(about, name=item.name, alias=BRIDGE, ipv6_address=False)
-        rest = link_message(about, name=item.name, mac=item.mac, mtu=item.mtu, up=True, info=info)
-        return [rest] if found is not None else [create, mark, rest]
+        _refuse_foreign(found, item.name, "bridge")
+        mask, delay = item.group_fwd_mask, STP_DELAY if item.stp else 0
+        if found is not None:
+            stp = bridge_info(stp=item.stp, group_fwd_mask=mask)
+            rest = bridge_info(forward_delay=delay, group_fwd_mask=mask)  # without STP nothing can loop: no delay
+            return [
+                link_message(about, name=item.name, info=stp),
+                link_message(about, name=item.name, mac=item.mac, mtu=item.mtu, up=True, info=rest),
+            ]
+        info = bridge_info(stp=item.stp, forward_delay=delay, group_fwd_mask=mask)
+        return [
+            link_message(about, name=item.name, create=True, mac=item.mac, info=info),
+            link_message(about, name=item.name, alias=BRIDGE, joined=True),
+            ipv6_mode_message(about, NO_ADDRESS, name=item.name),
+            # a bridge follows the MTU of its ports unless it was changed after its creation
+            link_message(about, name=item.name, mtu=item.mtu, up=True),
+        ]
 
     async def _veth(self, item: Veth, about: str, descriptors: list[int]) -> list[Message]:
-        master = await self._index(item.master)
+        master = await self._ours(item.master)
         found = await find_link(self._rtnl, item.name)
-        path = item.namespace.replace("%", "%25").replace(" ", "%20")
-        alias = f"{ALIAS} veth {item.peer_mac or '-'} {item.peer} {path}"
-        if found is not None and found.ours and found.alias == alias:
-            return [link_message(about, index=found.index, master=master, mtu=item.mtu, up=True)]
-        if found is not None and not found.ours:
-            raise DriverError(f"{about}: another link of this name is there, and it is not ours")
-        namespace = os.open(item.namespace, os.O_RDONLY | os.O_CLOEXEC)
+        _refuse_foreign(found, item.name, "veth")
+        namespace = open_namespace(item.namespace)
         descriptors.append(namespace)
-        info = veth_info(peer=item.peer, peer_mac=item.peer_mac, mtu=item.mtu, namespace=namespace)
+        mark = veth_mark(item, namespace)
+        if found is not None and found.alias == mark:
+            if found.mtu != item.mtu:
+                await self._resize_peer(item, namespace)
+            return [link_message(about, index=found.index, master=master.index, mtu=item.mtu, up=True)]
         removal = [link_message(about, index=found.index, delete=True)] if found is not None else []
-        create = link_message(about, name=item.name, create=True, mtu=item.mtu, info=info, master=master)
-        mark = link_message(about, name=item.name, alias=alias, ipv6_address=False)
-        return [*removal, create, mark, link_message(about, name=item.name, up=True)]
+        info = veth_info(peer=item.peer, peer_mac=item.peer_mac, mtu=item.mtu, namespace=namespace)
+        return [
+            *removal,
+            link_message(about, name=item.name, create=True, mtu=item.mtu, info=info, master=master.index),
+            link_message(about, name=item.name, alias=mark, joined=True),
+            ipv6_mode_message(about, NO_ADDRESS, name=item.name),
+            link_message(about, name=item.name, up=True),
+        ]
 
-    async def _index(self, name: str) -> int:
+    async def _resize_peer(self, item: Veth, namespace: int) -> None:
+        """The app may have renamed its end: then its size is the app's business."""
+        inside = Rtnl.open(namespace)
+        try:
+            await inside.send([link_message(item.description, name=item.peer, mtu=item.mtu)])
+        finally:
+            inside.close()
+
+    async def _join(self, item: BridgePort, about: str) -> list[Message]:
+        bridge = await self._ours(item.bridge)
+        link = await find_link(self._rtnl, item.link)
+        if link is None:
+            raise DriverError(f"there is no link {item.link}")
+        if link.master:
+            master = await find_link(self._rtnl, link.master)
+            if master is None or not master.ours:
+                name = master.name if master is not None else "another link"
+                raise DriverError(f"{item.link} is a port of {name}, which is not ours")
+        return [link_message(about, index=link.index, master=bridge.index, mtu=item.mtu, up=True)]
+
+    async def _part(self, item: BridgePort, about: str) -> list[Message]:
+        link, bridge = await find_link(self._rtnl, item.link), await find_link(self._rtnl, item.bridge)
+        if link is None or bridge is None or link.master != bridge.index:
+            return []
+        return [link_message(about, index=link.index, master=0)]
+
+    async def _ours(self, name: str) -> LinkInfo:
         link = await find_link(self._rtnl, name)
         if link is None:
             raise DriverError(f"there is no link {name}")
-        return link.index
-
-    # -- ports ----------------------------------------------------------------------------------------
-
-    async def _port(self, change: Change, item: PortBridge | PortLink) -> Exception | None:
-        """Each step looks at what is there, so that any half-done state leads to the same end."""
-        try:
-            if isinstance(item, PortLink):
-                await (self._release if change.op is Op.DELETE else self._take)(item)
-            elif change.op is Op.DELETE:
-                await self._unbridge(item)
-            else:
-                await self._bridge_port(item)
-        except (DriverError, OSError) as error:
-            return _driver_error(error, item)
-        return None
-
-    async def _take(self, item: PortLink) -> None:
-        link = await find_link(self._rtnl, item.name)
-        if link is None:
-            raise DriverError(f"there is no link {item.name}")
-        alias = link.alias if link.alias.startswith(f"{ALIAS} port ") else f"{ALIAS} port {_found(link)}"
-        await self._ask(link_message(f"port {item.name}", index=link.index, alias=alias, mtu=item.mtu, up=True))
-
-    async def _release(self, item: PortLink) -> None:
-        link = await find_link(self._rtnl, item.name)
-        if link is not None and link.ours:
-            await self._give_back(link, item.name)
-
-    async def _bridge_port(self, item: PortBridge) -> None:
-        name, below = item.name, lower_name(item.name)
-        about = f"adapter {name}"
-        port = await find_link(self._rtnl, below)
-        if port is None:
-            port = await find_link(self._rtnl, name)
-            if port is None:
-                raise DriverError(f"there is no port {name}")
-            if port.kind == "bridge":
-                raise DriverError(f"{about}: {name} is a bridge of somebody else")
-            await self._ask(link_message(about, index=port.index, alias=f"{ALIAS} lower {_found(port)}"))
-            await self._rename(port, below)
-        bridge = await find_link(self._rtnl, name)
-        if bridge is None:
-            info = bridge_info(stp=False, group_fwd_mask=0)
-            await self._ask(
-                link_message(about, name=name, create=True, mac=port.mac, info=info),
-                link_message(about, name=name, alias=BRIDGE),
-            )
-            bridge = await find_link(self._rtnl, name)
-        if bridge is None or bridge.alias != BRIDGE:
-            raise DriverError(f"{about}: another link took the name {name}")
-        await self._ask(
-            link_message(about, index=port.index, ipv6_address=False),
-            link_message(about, index=port.index, master=bridge.index, mtu=item.mtu, up=True),
-            link_message(about, index=bridge.index, mac=port.mac, mtu=item.mtu, up=True),
-        )
-
-    async def _unbridge(self, item: PortBridge) -> None:
-        bridge = await find_link(self._rtnl, item.name)
-        if bridge is not None and bridge.alias == BRIDGE:
-            await self._ask(link_message(f"adapter {item.name}", index=bridge.index, delete=True))
-        port = await find_link(self._rtnl, lower_name(item.name))
-        if port is not None and port.ours:
-            await self._give_back(port, item.name)
-
-    async def _give_back(self, port: LinkInfo, name: str) -> None:
-        """The port as it was found: its name, its MTU, up or down, without our mark."""
-        about = f"port {name}"
-        words = port.alias.split(" ")
-        was_up, mtu = (words[2] == "up", int(words[3])) if len(words) == 4 and words[3].isdecimal() else (port.up, 0)
-        if port.name != name:
-            await self._rename(port, name)
-        await self._ask(
-            link_message(about, index=port.index, alias="", mtu=mtu, master=0, ipv6_address=True),
-            link_message(about, index=port.index, up=was_up),
-        )
-
-    async def _rename(self, port: LinkInfo, name: str) -> None:
-        """Kernels before 6.3 rename only links that are down."""
-        about = f"port {port.name}"
-        rename = link_message(about, index=port.index, rename=name)
-        [error] = await self._rtnl.send([rename])
-        if error is not None and error.errno == errno.EBUSY:
-            await self._ask(link_message(about, index=port.index, up=False), rename)
-        elif error is not None:
-            raise error
-
-    async def _ask(self, *messages: Message) -> None:
-        for error in await self._rtnl.send(messages):
-            if error is not None:
-                raise error
+        _refuse_foreign(link, name, "bridge")
+        return link
 
 
-def _found(link: LinkInfo) -> str:
-    return f"{'up' if link.up else 'down'} {link.mtu}"
+def _refuse_foreign(link: LinkInfo | None, name: str, kind: str) -> None:
+    if link is not None and not (link.ours and link.kind == kind):
+        raise DriverError(f"{name}: another link of this name is there, and it is not ours")
 
 
 def _driver_error(error: DriverError | OSError, item: Item) -> DriverError:

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from evenet_core.errors import DriverError
 from evenet_core.linux import netlink
 from evenet_core.linux.netlink import CREATE, EXCLUSIVE, Message, NetlinkError, Reply
 from evenet_core.linux.rtnl import Rtnl
 
-__all__ = ["ALIAS", "LinkInfo", "all_links", "decode_link", "find_link", "link_message"]
+__all__ = [
+    "ALIAS",
+    "NO_ADDRESS",
+    "LinkInfo",
+    "all_links",
+    "ask",
+    "bridge_info",
+    "decode_link",
+    "find_link",
+    "ipv6_mode_message",
+    "link_message",
+    "refusals",
+    "veth_info",
+]
 
 ALIAS = "evenet"  # first word of the alias of every link that is ours
 
 NEWLINK, DELLINK, GETLINK, SETLINK = 16, 17, 18, 19
 UP = 0x1
+NO_ADDRESS = 1  # IN6_ADDR_GEN_MODE_NONE
 
 _ADDRESS, _IFNAME, _MTU, _MASTER, _LINKINFO, _IFALIAS = 1, 3, 4, 10, 18, 20
 _AF_SPEC, _EXT_MASK, _CARRIER = 26, 29, 33
@@ -43,6 +60,7 @@ class LinkInfo:
     alias: str
     stp: bool = False
     group_fwd_mask: int = 0
+    ipv6_mode: int = 0  # how the kernel makes a link-local address (IN6_ADDR_GEN_MODE_*)
 
     @property
     def ours(self) -> bool:
@@ -70,7 +88,14 @@ def decode_link(reply: Reply) -> LinkInfo:
         alias=netlink.string(found.get(_IFALIAS)),
         stp=bool(netlink.integer(data.get(_BRIDGE_STP))),
         group_fwd_mask=netlink.integer(data.get(_BRIDGE_GROUP_FWD_MASK)),
+        ipv6_mode=_ipv6_mode(found),
     )
+
+
+def _ipv6_mode(found: dict[int, memoryview]) -> int:
+    families = netlink.attributes(found[_AF_SPEC]) if _AF_SPEC in found else {}
+    inet6 = netlink.attributes(families[_INET6]) if _INET6 in families else {}
+    return netlink.integer(inet6.get(_ADDR_GEN_MODE))
 
 
 async def all_links(rtnl: Rtnl) -> dict[str, LinkInfo]:
@@ -80,10 +105,11 @@ async def all_links(rtnl: Rtnl) -> dict[str, LinkInfo]:
     return {link.name: link for link in links}
 
 
-async def find_link(rtnl: Rtnl, name: str) -> LinkInfo | None:
-    """The link called `name`."""
-    body = _IFINFO.pack(0, 0, 0, 0, 0) + netlink.text(_IFNAME, name) + netlink.number(_EXT_MASK, _SKIP_STATISTICS)
-    reply = await rtnl.get(Message(GETLINK, 0, body, f"link {name}"))
+async def find_link(rtnl: Rtnl, which: str | int) -> LinkInfo | None:
+    """The link with this name or index."""
+    index, name = (which, b"") if isinstance(which, int) else (0, netlink.text(_IFNAME, which))
+    body = _IFINFO.pack(0, 0, index, 0, 0) + name + netlink.number(_EXT_MASK, _SKIP_STATISTICS)
+    reply = await rtnl.get(Message(GETLINK, 0, body, f"link {which}"))
     return decode_link(reply) if reply is not None else None
 
 
@@ -101,13 +127,12 @@ def link_message(
     master: int | None = None,
     alias: str | None = None,
     info: bytes = b"",
-    ipv6_address: bool | None = None,
+    joined: bool = False,
 ) -> Message:
     """One request about a link, named by `index` or `name`.
 
     :param master: index of the bridge it becomes a port of; 0 = of none.
-    :param ipv6_address: whether the kernel gives it a link-local address by itself when it is set up (not part of
-        a request that makes the link)
+    :param joined: see `Message`
     """
     flags = UP if up else 0
     change = 0 if up is None else UP
@@ -122,18 +147,45 @@ def link_message(
         body += netlink.number(_MASTER, master)
     if alias is not None:
         body += netlink.text(_IFALIAS, alias) if alias else netlink.raw(_IFALIAS, b"\0")
-    if ipv6_address is not None:
-        mode = netlink.number(_ADDR_GEN_MODE, 0 if ipv6_address else 1, 1)
-        body += netlink.nested(_AF_SPEC, netlink.nested(_INET6, mode))
     kind = DELLINK if delete else NEWLINK if create or info else SETLINK  # only NEWLINK changes what a type knows
-    return Message(kind, CREATE | EXCLUSIVE if create else 0, body + info, about)
+    return Message(kind, CREATE | EXCLUSIVE if create else 0, body + info, about, joined)
 
 
-def bridge_info(*, stp: bool, group_fwd_mask: int) -> bytes:
-    """Link type bridge. Without STP nothing can loop, so its ports forward at once."""
-    data = netlink.number(_BRIDGE_STP, int(stp)) + netlink.number(_BRIDGE_FORWARD_DELAY, 200 if stp else 0)
-    if group_fwd_mask:
-        data += netlink.number(_BRIDGE_GROUP_FWD_MASK, group_fwd_mask, 2)
+def ipv6_mode_message(about: str, mode: int, *, index: int = 0, name: str = "") -> Message:
+    """How the kernel shall make a link-local address when the link is set up.
+
+    A link without IPv6 (switched off at boot, or the MTU is below 1280) refuses with EAFNOSUPPORT, the whole request.
+    """
+    body = _IFINFO.pack(0, 0, index, 0, 0) + (netlink.text(_IFNAME, name) if name else b"")
+    body += netlink.nested(_AF_SPEC, netlink.nested(_INET6, netlink.number(_ADDR_GEN_MODE, mode, 1)))
+    return Message(SETLINK, 0, body, about)
+
+
+async def ask(rtnl: Rtnl, *messages: Message) -> None:
+    """Requests that belong together, in one datagram; every one is tried.
+
+    :raises DriverError: the first refusal.
+    """
+    if failures := refusals(await rtnl.send(messages)):
+        raise failures[0]
+
+
+def refusals(errors: Iterable[DriverError | None]) -> list[DriverError]:
+    """What failed of requests about links. That a link has no IPv6 is no failure: then it makes no addresses."""
+    return [error for error in errors if error is not None and error.errno != errno.EAFNOSUPPORT]
+
+
+def bridge_info(*, stp: bool | None = None, forward_delay: int | None = None, group_fwd_mask: int = 0) -> bytes:
+    """Link type bridge.
+
+    :param forward_delay: centiseconds until a port forwards. With STP at least 200; a request that changes both
+        is refused, because the kernel looks at the delay first.
+    """
+    data = netlink.number(_BRIDGE_GROUP_FWD_MASK, group_fwd_mask, 2)
+    if stp is not None:
+        data += netlink.number(_BRIDGE_STP, int(stp))
+    if forward_delay is not None:
+        data += netlink.number(_BRIDGE_FORWARD_DELAY, forward_delay)
     return netlink.nested(_LINKINFO, netlink.text(_INFO_KIND, "bridge"), netlink.nested(_INFO_DATA, data))
 
 

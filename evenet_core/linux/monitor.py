@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from evenet_core.linux.address import address_item
-from evenet_core.linux.linkdriver import link_items, lower_name
+from evenet_core.linux.linkdriver import link_items
+from evenet_core.linux.linkmark import found_port, is_veth, lower_name
 from evenet_core.linux.links import LinkInfo, all_links, decode_link
 from evenet_core.linux.neighbour import neighbour_item
 from evenet_core.linux.netlink import NetlinkError, Reply, replies
@@ -28,7 +29,10 @@ __all__ = ["NetlinkMonitor"]
 
 # RTNLGRP_*: link, neighbour, addresses, routes and rules of both families
 GROUPS = (1, 3, 5, 7, 8, 9, 11, 19)
-NEWLINK, DELLINK = 16, 17
+NEWLINK, DELLINK, DELADDR = 16, 17, 21
+KINDS = ("link", "address", "route", "rule", "neighbour")
+BURST = 1000  # datagrams that are read at one go
+DISCARD = 100_000  # more than the socket's buffer holds
 
 
 @dataclass(slots=True)
@@ -37,6 +41,7 @@ class _Burst:
 
     links: dict[str, LinkInfo | None] = field(default_factory=dict)
     items: dict[ItemKey, tuple[Item, bool]] = field(default_factory=dict)
+    routes_went: bool = False  # with an address the kernel removes the IPv4 routes from it without a word
 
 
 class NetlinkMonitor:
@@ -86,20 +91,20 @@ class NetlinkMonitor:
 
     async def _read(self, opened: socket.socket) -> list[FactChange]:
         burst = _Burst()
-        while True:
-            try:
-                data = opened.recv(LARGEST)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-                self._lost(("link", "address", "route", "rule", "neighbour"))
-                return await self._resync()
-            for reply in replies(data):
-                self._take(reply, burst)
+        try:
+            for data in _waiting(opened):
+                for reply in replies(data):
+                    self._take(reply, burst)
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            _discard(opened)  # it is older than what is read now
+            self._lost(KINDS)
+            return await self._resync()
         for item, present in burst.items.values():
             self._seen(item, present)
+        if burst.routes_went:
+            self._lost(("route",))
         if not burst.links:
             return []
         self._tell_links(burst)
@@ -113,6 +118,7 @@ class NetlinkMonitor:
         item = _decoded(reply, self._names)
         if item is not None:
             burst.items[item.key] = (item, present)
+            burst.routes_went |= reply.type == DELADDR
 
     def _take_link(self, link: LinkInfo, present: bool, burst: _Burst) -> None:
         before = self._names.get(link.index)
@@ -126,10 +132,11 @@ class NetlinkMonitor:
 
     def _tell_links(self, burst: _Burst) -> None:
         """`burst.links` holds what each link was before."""
-        names = set(burst.links)
-        names |= {name[1:] for name in names if name.startswith("k")} | {lower_name(name) for name in names}
-        there = {item.key: item for item in link_items(self._links, names)}
         earlier = {name: link for name, link in burst.links.items() if link is not None}
+        names = set(burst.links) | {lower_name(name) for name in burst.links}
+        marks = [link.alias for name in names for link in (self._links.get(name), earlier.get(name)) if link]
+        names |= {port.name for mark in marks if (port := found_port(mark)) is not None}
+        there = {item.key: item for item in link_items(self._links, names)}
         for item in link_items(self._links | earlier, earlier):
             if item.key not in there:
                 self._seen(item, False)
@@ -141,7 +148,7 @@ class NetlinkMonitor:
     def _takes_routes_along(self, name: str, before: LinkInfo) -> bool:
         """The kernel removes the IPv4 routes of a link that goes or is set down without a word."""
         now = self._links.get(name)
-        return before.up and before.kind != "veth" and (now is None or not now.up)
+        return before.up and not is_veth(before.alias) and (now is None or not now.up)
 
     def _changed_facts(self, names: Iterable[str] | None = None) -> list[FactChange]:
         """Facts on these links (default: all) that are not what was told last."""
@@ -170,6 +177,26 @@ class NetlinkMonitor:
             kind=link.kind,
             ours=link.ours,
         )
+
+
+def _waiting(opened: socket.socket) -> Iterator[bytes]:
+    """Datagrams that are there; what a flood leaves over wakes us again."""
+    for _ in range(BURST):
+        try:
+            yield opened.recv(LARGEST)
+        except BlockingIOError:
+            return
+
+
+def _discard(opened: socket.socket) -> None:
+    for _ in range(DISCARD):
+        try:
+            opened.recv(1)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
 
 
 def _decoded(reply: Reply, names: dict[int, str]) -> Item | None:

@@ -33,13 +33,12 @@ __all__ = [
 
 MARK = 231  # 0xE7: protocol of routes, rules, neighbours and addresses that are ours
 
-REQUEST, MULTI, ACK, DUMP_INTERRUPTED = 0x1, 0x2, 0x4, 0x10
-ROOT, MATCH = 0x100, 0x200
-DUMP = ROOT | MATCH
+REQUEST, ACK, DUMP_INTERRUPTED = 0x1, 0x4, 0x10
+DUMP = 0x300  # NLM_F_ROOT and NLM_F_MATCH
 REPLACE, EXCLUSIVE, CREATE = 0x100, 0x200, 0x400
 
-NLMSG_NOOP, NLMSG_ERROR, NLMSG_DONE = 1, 2, 3
-NLM_F_ACK_TLVS = 0x200
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 NLMSGERR_ATTR_MSG = 1
 
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
@@ -55,12 +54,16 @@ class NetlinkError(DriverError):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One request. `about` names what it concerns in the text of an error."""
+    """One request. `about` names what it concerns in the text of an error.
+
+    `joined` = it goes out in one datagram with the request before it: nobody can be killed in between.
+    """
 
     type: int
     flags: int
     body: bytes
     about: str = ""
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,9 @@ class Reply:
     body: memoryview
 
 
-def encode(message: Message, sequence: int) -> bytes:
-    """The message as it goes to the socket."""
-    flags = message.flags | REQUEST
+def encode(message: Message, sequence: int, flags: int = 0) -> bytes:
+    """The message as it goes to the socket, with more `flags` than its own."""
+    flags |= message.flags | REQUEST
     return HEADER.pack(HEADER.size + len(message.body), message.type, flags, sequence, 0) + message.body
 
 
@@ -138,7 +141,10 @@ def string(payload: bytes | memoryview | None) -> str:
 
 
 def attributes(data: memoryview) -> dict[int, memoryview]:
-    """Attributes by type; of two with one type the last counts, as in the kernel."""
+    """Attributes by type; of two with one type the last counts, as in the kernel.
+
+    :raises NetlinkError: lengths that do not add up.
+    """
     found: dict[int, memoryview] = {}
     place, end = 0, len(data)
     while place + 4 <= end:
@@ -147,11 +153,16 @@ def attributes(data: memoryview) -> dict[int, memoryview]:
             raise NetlinkError(f"an attribute of {length} bytes where {end - place} are left")
         found[kind & _TYPE_MASK] = data[place + 4 : place + length]
         place += length + (-length % 4)
+    if place < end:
+        raise NetlinkError(f"{end - place} bytes after the last attribute")
     return found
 
 
 def replies(data: bytes) -> Iterator[Reply]:
-    """The messages of one datagram."""
+    """The messages of one datagram.
+
+    :raises NetlinkError: lengths that do not add up.
+    """
     view = memoryview(data)
     place = 0
     while place + HEADER.size <= len(view):
@@ -160,6 +171,8 @@ def replies(data: bytes) -> Iterator[Reply]:
             raise NetlinkError(f"a message of {length} bytes where {len(view) - place} are left")
         yield Reply(kind, flags, sequence, view[place + HEADER.size : place + length])
         place += length + (-length % 4)
+    if place < len(view):
+        raise NetlinkError(f"{len(view) - place} bytes after the last message")
 
 
 def refusal(reply: Reply, about: str) -> DriverError | None:
@@ -172,7 +185,7 @@ def refusal(reply: Reply, about: str) -> DriverError | None:
     hint = ""
     if reply.flags & NLM_F_ACK_TLVS:
         echoed = struct.unpack_from("=I", reply.body, 4)[0]
-        start = 20 if reply.flags & 0x100 or echoed < 16 else 4 + echoed  # NLM_F_CAPPED: only the header is echoed
+        start = 20 if reply.flags & NLM_F_CAPPED else 4 + echoed + (-echoed % 4)  # capped: only the header is echoed
         hint = string(attributes(reply.body[start:]).get(NLMSGERR_ATTR_MSG))
     name = errno_names.errorcode.get(code, str(code))
     reason = f"{hint} ({name})" if hint else f"{os.strerror(code)} ({name})"

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["inside", "make_namespace"]
+__all__ = ["inside", "make_namespace", "open_namespace"]
 
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -25,7 +25,7 @@ def inside(namespace: int | str | None) -> Iterator[None]:
         yield
         return
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    there = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC) if isinstance(namespace, str) else namespace
+    there = open_namespace(namespace) if isinstance(namespace, str) else namespace
     try:
         _setns(there)
         try:
@@ -36,6 +36,14 @@ def inside(namespace: int | str | None) -> Iterator[None]:
         os.close(home)
         if isinstance(namespace, str):
             os.close(there)
+
+
+def open_namespace(path: str) -> int:
+    """A descriptor of the namespace behind a path. Whatever the path leads to, it does not block.
+
+    :raises OSError: there is no such file.
+    """
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 def make_namespace() -> int:

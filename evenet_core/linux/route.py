@@ -40,7 +40,11 @@ class Route(Item):
     link: str = ""
     via: str = ""
     source: str = ""  # preferred source address
-    metric: int = 0  # of IPv6, 0 reads back as 1024 (IP6_RT_PRIO_USER)
+    metric: int = 0  # of IPv6, the kernel makes 1024 of 0 (IP6_RT_PRIO_USER); here both are 0
+
+    def __post_init__(self) -> None:
+        if self.metric == _IPV6_METRIC and ":" in self.destination:
+            object.__setattr__(self, "metric", 0)
 
     @property
     def key(self) -> ItemKey:
@@ -94,8 +98,9 @@ class RouteDriver(NetlinkDriver):
             body += netlink.raw(_GATEWAY, netlink.address_bytes(item.via))
         if item.source:
             body += netlink.raw(_PREFSRC, netlink.address_bytes(item.source))
-        if item.metric:
-            body += netlink.number(_PRIORITY, item.metric)
+        metric = item.metric or (_IPV6_METRIC if network.version == 6 else 0)
+        if metric:
+            body += netlink.number(_PRIORITY, metric)
         about = f"route to {item.destination} in table {item.table}"
         return Message(kind, CREATE | REPLACE if kind == NEWROUTE else 0, body, about)
 
@@ -110,12 +115,11 @@ def route_item(reply: Reply, names: dict[int, str]) -> Route | None:
     version = _VERSIONS[family]
     found = netlink.attributes(reply.body[_RTMSG.size :])
     destination = netlink.address_text(found[_DST]) if _DST in found else _DEFAULTS[version]
-    metric = netlink.integer(found.get(_PRIORITY))
     return Route(
         netlink.integer(found.get(_TABLE), table),
         f"{destination}/{prefix}",
         names.get(netlink.integer(found.get(_OIF)), "") if kind == _UNICAST else "",
         netlink.address_text(found[_GATEWAY]) if _GATEWAY in found else "",
         netlink.address_text(found[_PREFSRC]) if _PREFSRC in found else "",
-        0 if version == 6 and metric == _IPV6_METRIC else metric,
+        netlink.integer(found.get(_PRIORITY)),
     )

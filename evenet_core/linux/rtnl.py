@@ -30,9 +30,10 @@ from evenet_core.linux.netns import inside
 
 __all__ = ["Rtnl", "open_socket"]
 
-CHUNK = 100  # messages in one datagram: their answers fit any receive buffer
+CHUNK = 100  # messages in one datagram, about: their answers fit any receive buffer
 BUFFER = 8 << 20  # bytes
 LARGEST = 1 << 18  # bytes of one datagram from the kernel
+ANSWER = 1 << 12  # bytes of one acknowledgement: the request is not echoed (NETLINK_CAP_ACK), the hint is short
 DUMP_TRIES = 10  # dumps that a change interrupted are repeated
 
 SOL_NETLINK = 270
@@ -65,7 +66,10 @@ def open_socket(protocol: int, groups: Sequence[int] = (), namespace: int | str 
 
 
 class Rtnl:
-    """One rtnetlink socket. `writes` counts the change requests sent over it."""
+    """One rtnetlink socket. `writes` counts the change requests sent over it.
+
+    Nothing is awaited between a request and its answers, so that any number of tasks may use it.
+    """
 
     def __init__(self, opened: socket.socket) -> None:
         self._socket = opened
@@ -88,26 +92,28 @@ class Rtnl:
     async def send(self, messages: Sequence[Message]) -> list[DriverError | None]:
         """Carry out changes in order, each for itself; what became of each."""
         results: list[DriverError | None] = []
-        for start in range(0, len(messages), CHUNK):
+        while (start := len(results)) < len(messages):
             if start:
                 await asyncio.sleep(0)
-            results += self._send_chunk(messages[start : start + CHUNK])
+            end = start + CHUNK
+            while end < len(messages) and messages[end].joined:
+                end += 1
+            results += self._send_chunk(messages[start:end])
         return results
 
     def _send_chunk(self, messages: Sequence[Message]) -> list[DriverError | None]:
         first = self._sequence + 1
         self._sequence += len(messages)
         self.writes += len(messages)
-        parts = [encode(Message(m.type, m.flags | ACK, m.body), first + place) for place, m in enumerate(messages)]
         try:
-            self._socket.sendmsg(parts)
+            self._socket.send(b"".join([encode(message, first + n, ACK) for n, message in enumerate(messages)]))
         except OSError as error:
-            return [DriverError(f"kernel: netlink: {error.strerror}", errno=error.errno or 0)] * len(messages)
+            return [_failed(error)] * len(messages)
         results: list[DriverError | None] = [DriverError("kernel: netlink: no answer")] * len(messages)
         missing = len(messages)
         while missing:
             try:
-                data = self._socket.recv(LARGEST)
+                data = self._socket.recv(ANSWER)
             except BlockingIOError:
                 break
             except OSError as error:  # ENOBUFS: some answers are lost; the next observation tells what holds
@@ -138,10 +144,9 @@ class Rtnl:
 
         :raises DriverError: the kernel refuses for another reason.
         """
-        self._sequence += 1
-        self._socket.sendall(encode(message, self._sequence))
+        self._ask(message)
         while True:
-            for reply in replies(self._socket.recv(LARGEST)):
+            for reply in replies(self._receive()):
                 if reply.sequence != self._sequence:
                     continue
                 if reply.type != NLMSG_ERROR:
@@ -152,12 +157,11 @@ class Rtnl:
                 return None
 
     def _dump_once(self, message: Message) -> tuple[list[Reply], bool]:
-        self._sequence += 1
-        self._socket.sendall(encode(Message(message.type, message.flags | DUMP, message.body), self._sequence))
+        self._ask(message, DUMP)
         found: list[Reply] = []
         interrupted = False
         while True:
-            for reply in replies(self._socket.recv(LARGEST)):
+            for reply in replies(self._receive()):
                 if reply.sequence != self._sequence:
                     continue
                 interrupted = interrupted or bool(reply.flags & DUMP_INTERRUPTED)
@@ -167,6 +171,24 @@ class Rtnl:
                 if reply.type == NLMSG_ERROR:
                     raise refusal(reply, message.about) or NetlinkError("an acknowledgement instead of a dump")
                 found.append(reply)
+
+    def _ask(self, message: Message, flags: int = 0) -> None:
+        self._sequence += 1
+        try:
+            self._socket.send(encode(message, self._sequence, flags))
+        except OSError as error:
+            raise _failed(error) from error
+
+    def _receive(self) -> bytes:
+        """The kernel has answered before `send` returns, or answers while we read: nothing to wait for."""
+        try:
+            return self._socket.recv(LARGEST)
+        except OSError as error:
+            raise _failed(error) from error
+
+
+def _failed(error: OSError) -> DriverError:
+    return DriverError(f"kernel: netlink: {error.strerror}", errno=error.errno or 0)
 
 
 def _check_done(reply: Reply, about: str) -> None:

@@ -75,6 +75,8 @@ class SysctlDriver:
         item = change.item
         assert isinstance(item, Sysctl)
         value = known.get(item.name, ("", ""))[0] if change.op is Op.DELETE else item.value
+        if not _is_name(item.name):
+            return DriverError(f"{item.name} is no name of a setting", retryable=False)
         if change.op is Op.DELETE and (not value or self._read(item.name) is None):
             return None  # the link went, and its settings with it
         try:
@@ -84,8 +86,10 @@ class SysctlDriver:
         return None
 
     def _read(self, name: str) -> str | None:
+        if not _is_name(name):
+            return None
         try:
-            return (self._root / name).read_text().strip()
+            return " ".join((self._root / name).read_text().split())
         except OSError:
             return None
 
@@ -100,3 +104,8 @@ class SysctlDriver:
     def _save(self, before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]]) -> None:
         if before != after:
             write_atomic(self._file, json.dumps(after).encode())
+
+
+def _is_name(name: str) -> bool:
+    """A name leads to no file outside of /proc/sys."""
+    return not name.startswith("/") and ".." not in Path(name).parts

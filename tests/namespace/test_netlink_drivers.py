@@ -201,21 +201,21 @@ def test_a_veth_reaches_into_the_apps_namespace(rtnl: Rtnl) -> None:
 
 
 HALF_DONE = {
-    "port marked": ["ip link set eth0 alias 'evenet lower up 1500'"],
+    "port marked": ["ip link set eth0 alias 'evenet lower eth0 up 1500 0'"],
     "port renamed": [
-        "ip link set eth0 alias 'evenet lower up 1500'",
+        "ip link set eth0 alias 'evenet lower eth0 up 1500 0'",
         "ip link set eth0 down",
         "ip link set eth0 name keth0",
     ],
     "bridge made": [
-        "ip link set eth0 alias 'evenet lower up 1500'",
+        "ip link set eth0 alias 'evenet lower eth0 up 1500 0'",
         "ip link set eth0 down",
         "ip link set eth0 name keth0",
         f"ip link add eth0 address {MAC} type bridge",
         "ip link set eth0 alias 'evenet bridge'",
     ],
     "port enslaved": [
-        "ip link set eth0 alias 'evenet lower up 1500'",
+        "ip link set eth0 alias 'evenet lower eth0 up 1500 0'",
         "ip link set eth0 down",
         "ip link set eth0 name keth0",
         f"ip link add eth0 address {MAC} type bridge",

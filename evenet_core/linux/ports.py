@@ -1,0 +1,118 @@
+"""Ports of the machine that become adapters, and are given back as they were found.
+
+Each step looks at what is there, so that any half-done state leads to the same end.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from evenet_core.errors import DriverError
+from evenet_core.linux.link import PortBridge, PortLink
+from evenet_core.linux.linkmark import BRIDGE, found_port, lower_name, port_mark
+from evenet_core.linux.links import NO_ADDRESS, LinkInfo, ask, bridge_info, find_link, ipv6_mode_message, link_message
+from evenet_core.linux.netlink import Message
+from evenet_core.linux.rtnl import Rtnl
+from evenet_core.reconciler.item import Change, Op
+
+__all__ = ["Ports"]
+
+
+class Ports:
+    """Carries out changes of PortLink and PortBridge."""
+
+    def __init__(self, rtnl: Rtnl) -> None:
+        self._rtnl = rtnl
+
+    async def apply(self, change: Change) -> None:
+        """
+        :raises DriverError: the port is not there, is not free, or the kernel refuses.
+        """
+        item = change.item
+        if isinstance(item, PortLink):
+            await (self._release if change.op is Op.DELETE else self._take)(item)
+        elif isinstance(item, PortBridge):
+            await (self._unbridge if change.op is Op.DELETE else self._bridge)(item)
+
+    async def _take(self, item: PortLink) -> None:
+        port = await find_link(self._rtnl, item.name)
+        if port is None:
+            raise DriverError(f"there is no port {item.name}")
+        known = found_port(port.alias)
+        if port.ours and (known is None or known.role != "port"):
+            raise DriverError(f"{item.name} is in use for something else of evenet")
+        mark = port_mark("port", port)
+        await ask(self._rtnl, link_message(f"port {item.name}", index=port.index, alias=mark, mtu=item.mtu, up=True))
+
+    async def _release(self, item: PortLink) -> None:
+        port = await find_link(self._rtnl, item.name)
+        if port is not None:
+            await self._give_back(port)
+
+    async def _bridge(self, item: PortBridge) -> None:
+        about = f"adapter {item.name}"
+        port = await self._lower(item.name, about)
+        bridge = await find_link(self._rtnl, item.name)
+        if bridge is None:
+            info = bridge_info(stp=False, forward_delay=0)
+            await ask(
+                self._rtnl,
+                link_message(about, name=item.name, create=True, mac=port.mac, info=info),
+                link_message(about, name=item.name, alias=BRIDGE, joined=True),
+            )
+            bridge = await find_link(self._rtnl, item.name)
+        if bridge is None or bridge.alias != BRIDGE:
+            raise DriverError(f"{about}: another link took the name {item.name}")
+        await ask(
+            self._rtnl,
+            ipv6_mode_message(about, NO_ADDRESS, index=port.index),
+            link_message(about, index=port.index, master=bridge.index, mtu=item.mtu, up=True),
+            link_message(about, index=bridge.index, mac=port.mac, mtu=item.mtu, up=True),
+        )
+
+    async def _lower(self, name: str, about: str) -> LinkInfo:
+        """The port under its second name: as it is there, or renamed and marked in one request."""
+        below = lower_name(name)
+        port = await find_link(self._rtnl, below)
+        if port is not None:
+            known = found_port(port.alias)
+            if known is None or (known.role, known.name) != ("lower", name):
+                raise DriverError(f"{about}: {below} is there already, and it is not ours")
+            return port
+        port = await find_link(self._rtnl, name)
+        if port is None or port.alias == BRIDGE:
+            raise DriverError(f"there is no port {name}")
+        if port.kind == "bridge" or port.master:
+            raise DriverError(f"{about}: {name} is a bridge or a port of one, and that is not ours")
+        mark = port_mark("lower", port)
+        await self._rename(port, link_message(about, index=port.index, rename=below, alias=mark))
+        return port
+
+    async def _unbridge(self, item: PortBridge) -> None:
+        bridge = await find_link(self._rtnl, item.name)
+        if bridge is not None and bridge.alias == BRIDGE:
+            await ask(self._rtnl, link_message(f"adapter {item.name}", index=bridge.index, delete=True))
+        port = await find_link(self._rtnl, lower_name(item.name))
+        if port is not None:
+            await self._give_back(port)
+
+    async def _give_back(self, port: LinkInfo) -> None:
+        """The port as it was found. Its mark goes last: until then, whoever comes after us can finish this."""
+        known = found_port(port.alias)
+        if known is None:
+            return
+        about = f"port {known.name}"
+        await ask(self._rtnl, link_message(about, index=port.index, master=0))
+        if port.mtu != known.mtu:
+            await ask(self._rtnl, link_message(about, index=port.index, mtu=known.mtu))
+        await ask(self._rtnl, ipv6_mode_message(about, known.ipv6_mode, index=port.index))
+        last = link_message(about, index=port.index, rename=known.name, alias=known.alias, up=known.up)
+        await self._rename(port, last)
+
+    async def _rename(self, port: LinkInfo, request: Message) -> None:
+        """Kernels before 6.3 rename only links that are down; `request` says how it is to be afterwards."""
+        [error] = await self._rtnl.send([request])
+        if error is not None and error.errno == errno.EBUSY:
+            await ask(self._rtnl, link_message(f"port {port.name}", index=port.index, up=False), request)
+        elif error is not None:
+            raise error
