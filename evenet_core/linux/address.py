@@ -14,12 +14,13 @@ from evenet_core.linux.link import link_key
 from evenet_core.linux.netlink import CREATE, EXCLUSIVE, MARK, Message, NetlinkError, Reply
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Requires
 
-__all__ = ["Address", "AddressDriver", "address_item", "address_key"]
+__all__ = ["Address", "AddressDriver", "address_item", "address_key", "address_message"]
 
 NEWADDR, DELADDR, GETADDR = 20, 21, 22
 _ADDRESS, _LOCAL, _FLAGS, _METRIC, _PROTO = 1, 2, 8, 9, 11
 _METRIC_MARK = 0xE7E7E7  # metric of the prefix route that we do not ask for: it means nothing, but it is kept
 _NODAD, _NOPREFIXROUTE = 0x02, 0x200
+_UNIVERSE, _LINK = 0, 253  # scopes
 _IFADDR = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, index
 _FAMILIES = {4: 2, 6: 10}
 
@@ -60,20 +61,25 @@ class AddressDriver(NetlinkDriver):
 
     async def messages(self, change: Change) -> Sequence[Message]:
         before, after = change.before, change.after
-        remove = change.op is not Op.CREATE and isinstance(before, Address)
-        messages = [await self._message(DELADDR, before)] if remove and isinstance(before, Address) else []
-        return [*messages, await self._message(NEWADDR, after)] if isinstance(after, Address) else messages
+        messages = []
+        if change.op is not Op.CREATE and isinstance(before, Address):
+            messages.append(address_message(DELADDR, before, await self.index(before.link)))
+        if isinstance(after, Address):
+            messages.append(address_message(NEWADDR, after, await self.index(after.link)))
+        return messages
 
-    async def _message(self, kind: int, item: Address) -> Message:
-        address = ip_address(item.address)
-        flags = _NOPREFIXROUTE | (0 if item.dad else _NODAD)
-        scope = 253 if address.is_link_local else 0
-        body = _IFADDR.pack(_FAMILIES[address.version], item.prefix, 0, scope, await self.index(item.link))
-        body += netlink.raw(_LOCAL, address.packed) + netlink.raw(_ADDRESS, address.packed)
-        body += netlink.number(_FLAGS, flags) + netlink.number(_PROTO, MARK, 1)
-        body += netlink.number(_METRIC, _METRIC_MARK)
-        about = f"address {item.address}/{item.prefix} on {item.link}"
-        return Message(kind, CREATE | EXCLUSIVE if kind == NEWADDR else 0, body, about)
+
+def address_message(kind: int, item: Address, index: int) -> Message:
+    """NEWADDR or DELADDR of an address on the link with this index."""
+    address = ip_address(item.address)
+    flags = _NOPREFIXROUTE | (0 if item.dad else _NODAD)
+    scope = _LINK if address.is_link_local else _UNIVERSE
+    body = _IFADDR.pack(_FAMILIES[address.version], item.prefix, 0, scope, index)
+    body += netlink.raw(_LOCAL, address.packed) + netlink.raw(_ADDRESS, address.packed)
+    body += netlink.number(_FLAGS, flags) + netlink.number(_PROTO, MARK, 1)
+    body += netlink.number(_METRIC, _METRIC_MARK)
+    about = f"address {item.address}/{item.prefix} on {item.link}"
+    return Message(kind, CREATE | EXCLUSIVE if kind == NEWADDR else 0, body, about)
 
 
 def address_item(reply: Reply, names: dict[int, str]) -> Address | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import ClassVar
 
 from evenet_core.linux import netlink
@@ -14,13 +13,13 @@ from evenet_core.linux.link import link_key
 from evenet_core.linux.netlink import CREATE, MARK, REPLACE, Message, NetlinkError, Reply
 from evenet_core.reconciler.item import Change, Item, ItemKey, Requires
 
-__all__ = ["Neighbour", "NeighbourDriver", "neighbour_item"]
+__all__ = ["Neighbour", "NeighbourDriver", "neighbour_item", "neighbour_message"]
 
 NEWNEIGH, DELNEIGH, GETNEIGH = 28, 29, 30
 _DST, _LLADDR, _PROTOCOL = 1, 2, 12
 _PERMANENT = 0x80
 _NDMSG = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
-_FAMILIES = {4: 2, 6: 10}
+_FAMILIES = {4: 2, 16: 10}  # by length of the address
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +53,20 @@ class NeighbourDriver(NetlinkDriver):
     async def messages(self, change: Change) -> Sequence[Message]:
         item = change.item
         assert isinstance(item, Neighbour)
-        address = ip_address(item.address)
-        body = _NDMSG.pack(_FAMILIES[address.version], await self.index(item.link), _PERMANENT, 0, 0)
-        body += netlink.raw(_DST, address.packed) + netlink.number(_PROTOCOL, MARK, 1)
-        about = f"neighbour {item.address} on {item.link}"
-        if change.after is None:
-            return [Message(DELNEIGH, 0, body, about)]
-        body += netlink.raw(_LLADDR, bytes.fromhex(item.mac.replace(":", "")))
-        return [Message(NEWNEIGH, CREATE | REPLACE, body, about)]
+        kind = DELNEIGH if change.after is None else NEWNEIGH
+        return [neighbour_message(kind, item, await self.index(item.link))]
+
+
+def neighbour_message(kind: int, item: Neighbour, index: int) -> Message:
+    """NEWNEIGH or DELNEIGH of an entry on the link with this index."""
+    address = netlink.address_bytes(item.address)
+    body = _NDMSG.pack(_FAMILIES[len(address)], index, _PERMANENT, 0, 0)
+    body += netlink.raw(_DST, address) + netlink.number(_PROTOCOL, MARK, 1)
+    about = f"neighbour {item.address} on {item.link}"
+    if kind == DELNEIGH:
+        return Message(DELNEIGH, 0, body, about)
+    body += netlink.raw(_LLADDR, bytes.fromhex(item.mac.replace(":", "")))
+    return Message(NEWNEIGH, CREATE | REPLACE, body, about)
 
 
 def neighbour_item(reply: Reply, names: dict[int, str]) -> Neighbour | None:

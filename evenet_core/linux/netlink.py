@@ -11,7 +11,6 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from evenet_core.errors import DriverError
 
@@ -112,7 +111,11 @@ def address_bytes(address: str) -> bytes:
 
     :raises ValueError: it is not one.
     """
-    return ip_address(address).packed
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        return socket.inet_pton(family, address)
+    except OSError as error:
+        raise ValueError(f"{address!r} is no IP address") from error
 
 
 def address_text(payload: bytes | memoryview) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_network
 from typing import ClassVar
 
 from evenet_core.linux import netlink
@@ -15,12 +14,12 @@ from evenet_core.linux.link import link_key
 from evenet_core.linux.netlink import CREATE, MARK, REPLACE, Message, NetlinkError, Reply
 from evenet_core.reconciler.item import Change, Item, ItemKey, Requires
 
-__all__ = ["Route", "RouteDriver", "route_item"]
+__all__ = ["Route", "RouteDriver", "route_item", "route_message"]
 
 NEWROUTE, DELROUTE, GETROUTE = 24, 25, 26
 _DST, _OIF, _GATEWAY, _PRIORITY, _PREFSRC, _TABLE = 1, 4, 5, 6, 7, 15
 _UNICAST, _UNREACHABLE = 1, 7
-_UNIVERSE, _LINK = 0, 253
+_UNIVERSE, _LINK, _NOWHERE = 0, 253, 255  # scopes
 _COMPAT = 252  # in the header's byte for tables above 255
 _ONLINK = 4
 _RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst, src, tos, table, protocol, scope, type, flags
@@ -74,35 +73,39 @@ class RouteDriver(NetlinkDriver):
         item = change.item
         assert isinstance(item, Route)
         kind = DELROUTE if change.after is None else NEWROUTE
-        return [await self._message(kind, item)]
+        return [route_message(kind, item, await self.index(item.link) if item.link else 0)]
 
-    async def _message(self, kind: int, item: Route) -> Message:
-        network = ip_network(item.destination)
-        scope = _UNIVERSE if item.via or not item.link or network.version == 6 else _LINK
-        body = _RTMSG.pack(
-            _FAMILIES[network.version],
-            network.prefixlen,
-            0,
-            0,
-            item.table if item.table < 256 else _COMPAT,
-            MARK,
-            scope if kind == NEWROUTE or network.version == 6 else 255,  # RT_SCOPE_NOWHERE: any
-            _UNICAST if item.link else _UNREACHABLE,
-            # the gateway is on the link: what else the tables hold at this moment must not matter
-            _ONLINK if item.via else 0,
-        )
-        body += netlink.raw(_DST, network.network_address.packed) + netlink.number(_TABLE, item.table)
-        if item.link:
-            body += netlink.number(_OIF, await self.index(item.link))
-        if item.via:
-            body += netlink.raw(_GATEWAY, netlink.address_bytes(item.via))
-        if item.source:
-            body += netlink.raw(_PREFSRC, netlink.address_bytes(item.source))
-        metric = item.metric or (_IPV6_METRIC if network.version == 6 else 0)
-        if metric:
-            body += netlink.number(_PRIORITY, metric)
-        about = f"route to {item.destination} in table {item.table}"
-        return Message(kind, CREATE | REPLACE if kind == NEWROUTE else 0, body, about)
+
+def route_message(kind: int, item: Route, index: int) -> Message:
+    """NEWROUTE or DELROUTE of a route out of the link with this index."""
+    address, length = item.destination.split("/")
+    destination = netlink.address_bytes(address)
+    ipv6 = len(destination) == 16
+    scope = _UNIVERSE if item.via or not item.link or ipv6 else _LINK
+    body = _RTMSG.pack(
+        _FAMILIES[6 if ipv6 else 4],
+        int(length),
+        0,
+        0,
+        item.table if item.table < 256 else _COMPAT,
+        MARK,
+        scope if kind == NEWROUTE or ipv6 else _NOWHERE,  # of IPv4, any
+        _UNICAST if item.link else _UNREACHABLE,
+        # the gateway is on the link: what else the tables hold at this moment must not matter
+        _ONLINK if item.via else 0,
+    )
+    body += netlink.raw(_DST, destination) + netlink.number(_TABLE, item.table)
+    if item.link:
+        body += netlink.number(_OIF, index)
+    if item.via:
+        body += netlink.raw(_GATEWAY, netlink.address_bytes(item.via))
+    if item.source:
+        body += netlink.raw(_PREFSRC, netlink.address_bytes(item.source))
+    metric = item.metric or (_IPV6_METRIC if ipv6 else 0)
+    if metric:
+        body += netlink.number(_PRIORITY, metric)
+    about = f"route to {item.destination} in table {item.table}"
+    return Message(kind, CREATE | REPLACE if kind == NEWROUTE else 0, body, about)
 
 
 def route_item(reply: Reply, names: dict[int, str]) -> Route | None:

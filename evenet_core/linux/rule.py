@@ -13,7 +13,7 @@ from evenet_core.linux.batch import NetlinkDriver
 from evenet_core.linux.netlink import CREATE, EXCLUSIVE, MARK, Message, NetlinkError, Reply
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op
 
-__all__ = ["Rule", "RuleDriver", "rule_item"]
+__all__ = ["Rule", "RuleDriver", "rule_item", "rule_message"]
 
 NEWRULE, DELRULE, GETRULE = 32, 33, 34
 _DST, _SRC, _IIF, _PRIORITY, _FWMARK, _TABLE, _FWMASK, _OIF, _PROTOCOL = 1, 2, 3, 6, 10, 15, 16, 17, 21
@@ -71,13 +71,14 @@ class RuleDriver(NetlinkDriver):
     async def messages(self, change: Change) -> Sequence[Message]:
         messages = []
         if change.op is not Op.CREATE and isinstance(change.before, Rule):
-            messages.append(_message(DELRULE, change.before))
+            messages.append(rule_message(DELRULE, change.before))
         if isinstance(change.after, Rule):
-            messages.append(_message(NEWRULE, change.after))
+            messages.append(rule_message(NEWRULE, change.after))
         return messages
 
 
-def _message(kind: int, item: Rule) -> Message:
+def rule_message(kind: int, item: Rule) -> Message:
+    """NEWRULE or DELRULE of a rule."""
     source = ip_network(item.source) if item.source else None
     destination = ip_network(item.destination) if item.destination else None
     body = _HEADER.pack(
