@@ -1,0 +1,1 @@
+"""Decisions for app connectivity, pure: numbers, addresses, MACs, routes, access rules, metadata."""

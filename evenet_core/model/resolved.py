@@ -16,6 +16,7 @@ class InstancePort:
     """One port that an instance uses, with what it has at the moment."""
 
     label: str
+    labels: frozenset[str] = frozenset()  # shared labels, built-in ones included
     ifname: str  # the adapter's link: a bridge with the port's name for an L3 Ethernet adapter
     table: int  # the adapter's own routing table
     cost: int = 0
@@ -27,6 +28,10 @@ class InstancePort:
     gateways: tuple[IPAddress, ...] = ()
     dns: tuple[IPAddress, ...] = ()
     ntp: tuple[str, ...] = ()
+
+    def answers_to(self, label: str) -> bool:
+        """Whether `label` means this port, by its own or by a shared label."""
+        return label == self.label or label in self.labels
 
 
 class RouteKind(StrEnum):
@@ -64,6 +69,7 @@ class Vif:
     guest_ifname: str  # inside the app: eth0, eth1 ... by order
     mac: str
     addresses: tuple[IPAddress, ...] = ()  # of local instances; a switch learns them
+    passed_on: int = 0  # how often its address went from one MAC to another: who remembers leases must forget then
     mtu: int = 1500
     access_vlan: int = 0
     namespace: str = ""  # path of the app's network namespace; empty = a hypervisor brings the link

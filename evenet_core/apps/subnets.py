@@ -1,0 +1,73 @@
+"""IP parameters of a local network instance that its config leaves open (EVE: spec/app-connectivity.md, A.2). Pure."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_interface
+
+from evenet_core.model.instances import NetworkInstance
+from evenet_core.model.values import DhcpRange, IPAddress, IPInterface, IPNetwork
+
+__all__ = ["MAX_RANGE", "dhcp_range", "gateway", "gateway_interface", "subnet_problem"]
+
+MIN_ADDRESSES = 4  # network, gateway, one app, broadcast
+HALVED_FROM = 16  # addresses: from here on the lower half is left to static addresses
+MAX_RANGE = 1 << 16  # addresses handed out by one instance
+
+
+def subnet_problem(instance: NetworkInstance) -> str:
+    """Why the instance's subnet cannot be served; empty if it can."""
+    subnet = instance.subnet
+    if subnet is None:
+        return "a local network instance needs a subnet"
+    if subnet.num_addresses < MIN_ADDRESSES:
+        return f"subnet {subnet} is too small; it needs at least {MIN_ADDRESSES} addresses"
+    own, pool = gateway(instance), dhcp_range(instance)
+    if own not in subnet:
+        return f"gateway {own} is outside of subnet {subnet}"
+    if pool.start not in subnet or pool.end not in subnet:
+        return f"DHCP range {pool.start}-{pool.end} is outside of subnet {subnet}"
+    if int(pool.start) > int(pool.end):
+        return f"DHCP range {pool.start}-{pool.end} ends before it starts"
+    if int(pool.start) <= int(own) <= int(pool.end):
+        return f"gateway {own} is inside of DHCP range {pool.start}-{pool.end}"
+    return ""
+
+
+def gateway(instance: NetworkInstance) -> IPAddress:
+    """The instance's own address: by default the first of the subnet."""
+    return instance.gateway or _nth(_subnet(instance), 1)
+
+
+def gateway_interface(instance: NetworkInstance) -> IPInterface:
+    """The instance's own address with the subnet's prefix length."""
+    return ip_interface(f"{gateway(instance)}/{_subnet(instance).prefixlen}")
+
+
+def dhcp_range(instance: NetworkInstance) -> DhcpRange:
+    """Addresses handed out, by default the upper half of the subnet; corrected as EVE corrects them."""
+    subnet, own = _subnet(instance), gateway(instance)
+    size = subnet.num_addresses
+    if instance.dhcp_range is not None:
+        start, end = int(instance.dhcp_range.start), int(instance.dhcp_range.end)
+    else:
+        halved = subnet.version == 4 and size >= HALVED_FROM
+        start = int(_nth(subnet, size // 2 if halved else 2))
+        end = int(_nth(subnet, size - 2))
+    if start == int(subnet.network_address):
+        start += 1
+    if start == int(own):
+        start += 1
+    if subnet.version == 4 and end == int(subnet.broadcast_address):
+        end -= 1
+    end = min(end, start + MAX_RANGE - 1)
+    like = type(subnet.network_address)
+    return DhcpRange(start=like(start), end=like(max(end, 0)))
+
+
+def _subnet(instance: NetworkInstance) -> IPNetwork:
+    assert instance.subnet is not None, instance.name
+    return instance.subnet
+
+
+def _nth(subnet: IPNetwork, n: int) -> IPAddress:
+    return ip_address(subnet.network_address + n)
