@@ -9,6 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from evenet_core.linux.rtnl import Rtnl
+from tests.support.kernel import run
+
 CLONE_NEWNET = 0x40000000
 
 
@@ -26,3 +29,20 @@ def netns() -> Iterator[None]:
     finally:
         assert libc.setns(home, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
         os.close(home)
+
+
+@pytest.fixture
+def rtnl(netns: None) -> Iterator[Rtnl]:
+    """A socket to the kernel, about the test's own namespace."""
+    opened = Rtnl.open()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def port(netns: None) -> str:
+    """A port `eth0` that is up, as a cable would give it: its other end is `world`."""
+    run("ip", "link", "add", "eth0", "address", "02:00:00:00:00:01", "type", "veth", "peer", "name", "world")
+    run("ip", "link", "set", "eth0", "up")
+    run("ip", "link", "set", "world", "up")
+    return "eth0"

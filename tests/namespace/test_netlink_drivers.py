@@ -12,6 +12,7 @@ import pytest
 from evenet_core.linux.address import Address, AddressDriver
 from evenet_core.linux.link import Bridge, BridgePort, PortBridge, PortLink, Veth
 from evenet_core.linux.linkdriver import LinkDriver
+from evenet_core.linux.links import all_links
 from evenet_core.linux.neighbour import Neighbour, NeighbourDriver
 from evenet_core.linux.netns import make_namespace
 from evenet_core.linux.route import Route, RouteDriver
@@ -19,7 +20,7 @@ from evenet_core.linux.rtnl import Rtnl
 from evenet_core.linux.rule import Rule, RuleDriver
 from evenet_core.linux.sysctl import Sysctl, SysctlDriver
 from evenet_core.reconciler.item import Change, Driver, Item, Op
-from tests.support.kernel import create, delete, ip, run, update
+from tests.support.kernel import create, delete, ip, run, there, update
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("netns")]
 
@@ -28,26 +29,6 @@ MAC = "02:00:00:00:00:01"
 
 def sync(work: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(work)
-
-
-async def there(driver: Driver) -> set[Item]:
-    return set(await driver.observe())
-
-
-@pytest.fixture
-def rtnl() -> Any:
-    opened = Rtnl.open()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def port() -> str:
-    """A port `eth0` as a cable would give it: its other end is `world`."""
-    run("ip", "link", "add", "eth0", "address", MAC, "type", "veth", "peer", "name", "world")
-    run("ip", "link", "set", "eth0", "up")
-    run("ip", "link", "set", "world", "up")
-    return "eth0"
 
 
 def test_what_is_made_is_observed_as_it_was_asked_for_and_leaves_no_trace(rtnl: Rtnl, port: str) -> None:
@@ -189,8 +170,6 @@ def test_a_veth_reaches_into_the_apps_namespace(rtnl: Rtnl) -> None:
 
         assert await there(driver) == {Bridge("bn1", MAC, 1400), item}
         inside = Rtnl.open(namespace)
-        from evenet_core.linux.links import all_links
-
         peer = (await all_links(inside))["eth0"]
         inside.close()
         assert (peer.mac, peer.mtu, peer.up) == ("02:16:3e:00:00:07", 1400, False)

@@ -9,7 +9,7 @@ from typing import Any
 
 from evenet_core.reconciler.item import Change, Driver, Item, Op
 
-__all__ = ["create", "delete", "ip", "run", "update"]
+__all__ = ["create", "delete", "ip", "refusal", "run", "there", "update"]
 
 
 def run(*command: str) -> str:
@@ -31,6 +31,18 @@ async def update(driver: Driver, before: Item, after: Item) -> None:
 
 async def delete(driver: Driver, *items: Item) -> None:
     await _all(driver, [Change(Op.DELETE, item, None) for item in items])
+
+
+async def refusal(driver: Driver, item: Item) -> str:
+    """The words with which the driver refuses to make an item."""
+    [outcome] = await driver.apply([Change(Op.CREATE, None, item)])
+    assert outcome.error is not None
+    return str(outcome.error)
+
+
+async def there(driver: Driver) -> set[Item]:
+    """What the driver observes."""
+    return set(await driver.observe())
 
 
 async def _all(driver: Driver, changes: Sequence[Change]) -> None:
