@@ -24,7 +24,7 @@ from evenet_core.model.resolved import Instance, Vif
 from evenet_core.reconciler.facts import Facts, Monitor
 from evenet_core.reconciler.item import Driver, Item
 
-__all__ = ["GROUP", "Answer", "Plugins"]
+__all__ = ["GROUP", "Answer", "Found", "Plugins"]
 
 GROUP = "evenet.plugins"
 SLOW = 1.0  # seconds after which a hook is reported: hooks are pure and quick
@@ -40,18 +40,25 @@ class Answer:
     error: EvenetError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A plugin as it was found: the module or object behind its entry point, and who brought it."""
+
+    name: str
+    plugin: Any
+    distribution: str = ""
+    error: str = ""  # why there is no plugin behind the entry point
+
+
 class Plugins:
     """All plugins of this machine.
 
-    :param disabled: names of plugins that are installed and not to be used.
-    :param found: (name, plugin, distribution) instead of what is installed.
+    :param disabled: names of plugins that are installed and not to be used; they are not even imported.
+    :param found: plugins instead of the installed ones.
+    :raises PluginError: two plugins have one name.
     """
 
-    def __init__(
-        self,
-        disabled: Collection[str] = (),
-        found: Iterable[tuple[str, Any, str]] | None = None,
-    ) -> None:
+    def __init__(self, disabled: Collection[str] = (), found: Iterable[Found] | None = None) -> None:
         self._manager = pluggy.PluginManager("evenet")
         self._manager.add_hookspecs(EvenetSpec)
         self._off: dict[str, str] = {}  # name -> why
@@ -59,8 +66,9 @@ class Plugins:
         self._infos: dict[str, PluginInfo] = {}
         self._kinds: dict[str, tuple[str, ...]] = {}
         self._slow: set[tuple[str, str]] = set()
-        for name, plugin, distribution in _installed(self._off) if found is None else found:
-            self._register(name, plugin, distribution, disabled)
+        self._errors: dict[str, str] = {}  # of hooks that are asked for the whole node, by plugin
+        for one in _installed(disabled) if found is None else found:
+            self._register(one, disabled)
 
     # -- planning -------------------------------------------------------------------------------------
 
@@ -133,7 +141,12 @@ class Plugins:
         found: dict[str, Any] = {}
         for name, call in self._implementations("evenet_probes"):
             probes, error = self._guarded(name, "evenet_probes", "", call)
-            if error is None and isinstance(probes, Mapping):
+            if error is None and not isinstance(probes, Mapping):
+                shown = type(probes).__name__
+                error = PluginError(name, "evenet_probes", f"returned {shown}; expected a mapping of names to probes")
+            if error is not None:
+                self._errors[name] = str(error)
+            else:
                 found = dict(probes) | found
         return found
 
@@ -154,24 +167,28 @@ class Plugins:
             "capabilities": list(info.capabilities) if info else [],
             "hooks": sorted(caller.name for caller in callers or ()),
             "kinds": list(self._kinds.get(name, ())),
-            "error": self._off.get(name),
+            "error": self._off.get(name) or self._errors.get(name),
         }
 
     # -- inside ---------------------------------------------------------------------------------------
 
-    def _register(self, name: str, plugin: Any, distribution: str, disabled: Collection[str]) -> None:
-        if name in self._infos or name in self._off:
-            other = self._distributions.get(name, "another distribution")
-            raise PluginError(name, "entry point", f"is brought by {distribution} and by {other}: uninstall one")
-        self._distributions[name] = distribution
+    def _register(self, found: Found, disabled: Collection[str]) -> None:
+        name, plugin = found.name, found.plugin
+        if name in self._distributions:
+            both = f"is brought by {self._distributions[name]} and by {found.distribution}: uninstall one"
+            raise PluginError(name, "entry point", both)
+        self._distributions[name] = found.distribution
         if name in disabled:
             self._off[name] = "switched off in the settings"
+            return
+        if found.error:
+            self._drop(plugin, name, found.error)
             return
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
             info = plugin.evenet_plugin_info()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._drop(plugin, name, f"cannot be used: {error}")
             return
         if not isinstance(info, PluginInfo):
@@ -203,7 +220,12 @@ class Plugins:
 
     def _list(self, name: str, hook: str, call: Callable[[], Any]) -> list[Any]:
         found, error = self._guarded(name, hook, "", call)
-        return list(found) if error is None and isinstance(found, Sequence) else []
+        if error is None and not isinstance(found, list | tuple):
+            error = PluginError(name, hook, f"returned {type(found).__name__}; expected a list")
+        if error is not None:
+            self._errors[name] = str(error)
+            return []
+        return list(found)
 
     def _implementations(self, hook: str, **arguments: Any) -> list[tuple[str, Callable[[], Any]]]:
         """Each plugin's implementation of a hook, ready to be called, in pluggy's order."""
@@ -225,7 +247,7 @@ class Plugins:
             value = call()
         except NotSupported as error:
             return None, error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.exception("plugin %s: %s failed", name, hook)
             about = f" for {what}" if what else ""
             return None, PluginError(name, hook, f"failed{about}: {type(error).__name__}: {error}")
@@ -240,16 +262,34 @@ def _is_items(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, Item) for item in value)
 
 
-def _installed(off: dict[str, str]) -> Iterable[tuple[str, Any, str]]:
-    """Plugins with an entry point; one that cannot be imported is noted in `off`."""
-    from stevedore import ExtensionManager  # noqa: PLC0415  costs 30 ms
+def _installed(disabled: Collection[str]) -> Iterable[Found]:
+    """Plugins with an entry point, by name. Those switched off are not imported."""
+    from importlib.metadata import EntryPoint, entry_points  # noqa: PLC0415  with stevedore 60 ms
 
-    def failed(_: Any, entry: Any, error: BaseException) -> None:
-        off[entry.name] = f"cannot be imported: {error}"
-        log.error("plugin %s cannot be imported: %s", entry.name, error)
+    from stevedore import ExtensionManager  # noqa: PLC0415
 
-    manager = ExtensionManager(GROUP, invoke_on_load=False, on_load_failure_callback=failed)
-    for extension in sorted(manager, key=lambda extension: extension.name):
-        distribution = extension.entry_point.dist
-        name = f"{distribution.name} {distribution.version}" if distribution is not None else ""
-        yield extension.name, extension.plugin, name
+    entries = list(entry_points(group=GROUP))
+    failed: list[Found] = []
+
+    class Enabled(ExtensionManager[Any]):
+        def list_entry_points(self) -> list[EntryPoint]:
+            """What is installed now; stevedore's cache knows no distributions and believes timestamps."""
+            return [entry for entry in entries if entry.name not in disabled]
+
+        def _load_one_plugin(self, *arguments: Any) -> Any:
+            try:
+                return super()._load_one_plugin(*arguments)
+            except (AssertionError, SystemExit) as error:  # stevedore would let these end the node
+                raise ImportError(f"{type(error).__name__}: {error}") from error
+
+    def failure(_: Any, entry: EntryPoint, error: BaseException) -> None:
+        failed.append(Found(entry.name, None, _distribution(entry), f"cannot be imported: {error}"))
+
+    manager = Enabled(GROUP, on_load_failure_callback=failure)
+    off = [Found(entry.name, None, _distribution(entry)) for entry in entries if entry.name in disabled]
+    on = [Found(one.name, one.plugin, _distribution(one.entry_point)) for one in manager]
+    return sorted(on + off + failed, key=lambda one: (one.name, one.distribution))
+
+
+def _distribution(entry: Any) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "an unknown distribution"
