@@ -18,6 +18,8 @@ from evenet_core.linux.netlink import CREATE, DUMP_INTERRUPTED, HEADER, Message,
 from evenet_core.linux.netns import make_namespace
 from evenet_core.linux.route import NEWROUTE, Route, route_message
 from evenet_core.linux.rtnl import Rtnl, open_socket
+from evenet_core.linux.rule import NEWRULE, Rule, rule_message
+from evenet_core.reconciler.item import Change, Op
 from tests.support.kernel import create, ip
 from tests.support.sockets import recorded_rtnl, recorder
 
@@ -29,14 +31,15 @@ def bridge_message(name: str) -> Message:
 
 
 def test_each_message_of_a_long_batch_gets_its_own_answer(rtnl: Rtnl) -> None:
-    names = [f"b{n}" for n in range(120)]
-    doubled = [name for name in names for _ in range(2)]
+    tables = range(1000, 1120)
+    doubled = [rule_message(NEWRULE, Rule(4, 10000, table)) for table in tables for _ in range(2)]
 
-    results = asyncio.run(rtnl.send([bridge_message(name) for name in doubled]))
+    results = asyncio.run(rtnl.send(doubled))
 
     assert [error is None for error in results] == [True, False] * 120
-    assert [str(error) for error in results[1::2]] == [f"kernel: link {name}: File exists (EEXIST)" for name in names]
-    assert [link["ifname"] for link in ip("link")] == ["lo", *names]
+    refused = [f"kernel: rule 10000 to table {table}: File exists (EEXIST)" for table in tables]
+    assert [str(error) for error in results[1::2]] == refused
+    assert [rule["table"] for rule in ip("rule", "show", "priority", "10000")] == [str(table) for table in tables]
     assert rtnl.writes == 240
 
 
@@ -70,14 +73,24 @@ def test_others_get_their_turn_while_a_long_batch_is_sent(rtnl: Rtnl) -> None:
 
 
 def test_what_is_made_and_its_mark_are_never_in_two_datagrams() -> None:
-    bridges = [Bridge(f"bn{n}", f"02:00:00:00:01:{n:02x}") for n in range(80)]
+    """A delete is one request, an update two, a create four: number 100, the last that fits, is a create."""
+    old, kept, *new = [Bridge(f"bn{n}", f"02:16:3e:00:01:{n:02x}") for n in range(28)]
+    changes = [
+        Change(Op.DELETE, old, None),
+        Change(Op.UPDATE, kept, kept),
+        *(Change(Op.CREATE, None, bridge) for bridge in new),
+    ]
+
+    async def story(driver: LinkDriver) -> None:
+        await create(driver, old, kept)
+        assert [outcome.error for outcome in await driver.apply(changes)] == [None] * 28
 
     with recorded_rtnl() as (rtnl, recorded):
-        asyncio.run(create(LinkDriver(rtnl), *bridges))
+        asyncio.run(story(LinkDriver(rtnl)))
 
     batches = [list(replies(data)) for data in recorded.sent]
     batches = [batch for batch in batches if any(reply.flags & CREATE for reply in batch)]
-    assert len(batches) > 2
+    assert [len(batch) for batch in batches] == [8, 101, 6]
     for batch in batches:
         for place, reply in enumerate(batch):
             if reply.flags & CREATE:
@@ -89,12 +102,12 @@ def test_lost_answers_are_told_as_such_and_the_requests_were_carried_out() -> No
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
     rtnl = Rtnl(opened)
 
-    results = asyncio.run(rtnl.send([bridge_message(f"b{n}") for n in range(90)]))
+    results = asyncio.run(rtnl.send([rule_message(NEWRULE, Rule(4, 10000, 1000 + n)) for n in range(90)]))
 
     rtnl.close()
     told = {str(error) for error in results}
     assert told == {"None", "kernel: netlink: no answer"}
-    assert len(ip("link")) == 91
+    assert len(ip("rule", "show", "priority", "10000")) == 90
 
 
 def test_an_interrupted_dump_is_repeated() -> None:
