@@ -1,0 +1,32 @@
+"""An app's interface: a veth pair into the app's namespace, or a hypervisor's tap. Pure."""
+
+from __future__ import annotations
+
+from evenet_core.errors import NotSupported
+from evenet_core.linux.link import BridgePort, Veth
+from evenet_core.model.instances import InstanceType
+from evenet_core.model.resolved import Instance, Vif
+from evenet_core.reconciler.item import Item
+
+__all__ = ["plan_vif"]
+
+
+def plan_vif(instance: Instance, vif: Vif) -> list[Item]:
+    """Items of one app's interface.
+
+    :raises NotSupported: it asks for an access VLAN; without one it would see what it must not see.
+    """
+    if instance.config.type is InstanceType.SWITCH and vif.access_vlan > 1:
+        raise NotSupported(f"access VLAN {vif.access_vlan} of {vif.name}: bridges do not filter VLANs yet")
+    if not vif.namespace:
+        return [BridgePort(vif.ifname, instance.bridge, instance.mtu)]
+    return [
+        Veth(
+            name=vif.ifname,
+            master=instance.bridge,
+            mtu=instance.mtu,
+            namespace=vif.namespace,
+            peer=vif.guest_ifname,
+            peer_mac=vif.mac,
+        )
+    ]
