@@ -22,6 +22,7 @@ __all__ = [
     "decode_link",
     "find_link",
     "ipv6_mode_message",
+    "is_whole",
     "link_message",
     "refusals",
     "veth_info",
@@ -96,6 +97,14 @@ def _ipv6_mode(found: dict[int, memoryview]) -> int:
     families = netlink.attributes(found[_AF_SPEC]) if _AF_SPEC in found else {}
     inet6 = netlink.attributes(families[_INET6]) if _INET6 in families else {}
     return netlink.integer(inet6.get(_ADDR_GEN_MODE))
+
+
+def is_whole(reply: Reply) -> bool:
+    """Whether a link message is about the link, not only about it as a bridge port or with IPv6 (AF_BRIDGE, AF_INET6).
+
+    Those have few attributes, and "deleted" in them means that it left the bridge.
+    """
+    return len(reply.body) > 0 and reply.body[0] == 0
 
 
 async def all_links(rtnl: Rtnl) -> dict[str, LinkInfo]:

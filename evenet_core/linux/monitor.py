@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from evenet_core.linux.address import address_item
 from evenet_core.linux.linkdriver import link_items
 from evenet_core.linux.linkmark import found_port, is_veth, lower_name
-from evenet_core.linux.links import LinkInfo, all_links, decode_link
+from evenet_core.linux.links import LinkInfo, all_links, decode_link, is_whole
 from evenet_core.linux.neighbour import neighbour_item
 from evenet_core.linux.netlink import NetlinkError, Reply, replies
 from evenet_core.linux.route import route_item
@@ -113,7 +113,8 @@ class NetlinkMonitor:
     def _take(self, reply: Reply, burst: _Burst) -> None:
         present = reply.type & 3 == 0  # RTM_NEW*
         if reply.type in (NEWLINK, DELLINK):
-            self._take_link(decode_link(reply), present, burst)
+            if is_whole(reply):
+                self._take_link(decode_link(reply), present, burst)
             return
         item = _decoded(reply, self._names)
         if item is not None:

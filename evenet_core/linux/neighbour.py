@@ -73,8 +73,9 @@ def neighbour_item(reply: Reply, names: dict[int, str]) -> Neighbour | None:
     """The neighbour that a message speaks of, if it is ours."""
     if len(reply.body) < _NDMSG.size:
         raise NetlinkError("a neighbour message that is too short")
-    _, index, _, _, _ = _NDMSG.unpack_from(reply.body)
+    _, index, state, _, _ = _NDMSG.unpack_from(reply.body)
     found = netlink.attributes(reply.body[_NDMSG.size :])
     if netlink.integer(found.get(_PROTOCOL)) != MARK or _DST not in found or index not in names:
         return None
-    return Neighbour(names[index], netlink.address_text(found[_DST]), bytes(found.get(_LLADDR, b"")).hex(":"))
+    mac = bytes(found.get(_LLADDR, b"")).hex(":") if state & _PERMANENT else ""  # one that somebody made forgettable
+    return Neighbour(names[index], netlink.address_text(found[_DST]), mac)
