@@ -60,7 +60,10 @@ class Route(Item):
 
 
 class RouteDriver(NetlinkDriver):
-    """Adds, replaces and removes routes whose protocol is ours."""
+    """Adds, replaces and removes routes whose protocol is ours.
+
+    To the kernel, IPv4 metric 0 of a removal means any: one prefix of a table has either one route, or none with 0.
+    """
 
     kinds: tuple[str, ...] = ("route",)
 
