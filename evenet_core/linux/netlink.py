@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 
 from evenet_core.errors import DriverError
 
@@ -119,11 +120,14 @@ def address_bytes(address: str) -> bytes:
 
 
 def address_text(payload: bytes | memoryview) -> str:
-    """An IP address of 4 or 16 bytes as text."""
+    """An IP address of 4 or 16 bytes as text.
+
+    As the module ipaddress writes it, because items do: inet_ntop has another form of those that embed IPv4.
+    """
     if len(payload) == 4:
         return socket.inet_ntop(socket.AF_INET, payload)
     if len(payload) == 16:
-        return socket.inet_ntop(socket.AF_INET6, payload)
+        return str(IPv6Address(bytes(payload)))
     raise NetlinkError(f"an address of {len(payload)} bytes")
 
 

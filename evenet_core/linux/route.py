@@ -62,7 +62,8 @@ class Route(Item):
 class RouteDriver(NetlinkDriver):
     """Adds, replaces and removes routes whose protocol is ours.
 
-    To the kernel, IPv4 metric 0 of a removal means any: one prefix of a table has either one route, or none with 0.
+    To the kernel, metric 0 in the removal of an IPv4 route means any: routes of one prefix, type and link differ
+    either in nothing or in metrics that are not 0.
     """
 
     kinds: tuple[str, ...] = ("route",)

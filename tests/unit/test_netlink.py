@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -283,6 +283,13 @@ def test_every_route_is_read_as_it_was_written(gateway: Any, prefix: int, table:
     item = Route(table, f"{gateway}/{prefix}", "eth0" if out else "", via, via, metric)
 
     assert route_item(as_reply(route_message(NEWROUTE, item, 7)), NAMES) == item
+
+
+@pytest.mark.parametrize("address", ["::ffff:10.0.0.1", "::10.0.0.1", "::1", "::", "fd00:0:0:1::", "64:ff9b::10.0.0.1"])
+def test_an_ipv6_address_has_one_form_in_items_and_from_the_kernel(address: str) -> None:
+    item = Address("eth0", str(ip_address(address)), 64)
+
+    assert address_item(as_reply(address_message(NEWADDR, item, 7)), NAMES) == item
 
 
 @given(ipv4 | ipv6, st.integers(0, 32))
