@@ -13,13 +13,13 @@ from evenet_core.linux.address import Address
 from evenet_core.linux.route import Route
 from evenet_core.linux.rule import Rule
 from evenet_core.linux.sysctl import Sysctl
-from evenet_core.model.adapters import Adapter
+from evenet_core.model.adapters import DEFAULT_MTU, Adapter
 from evenet_core.model.addressing import Addressing, Lease, LeaseRoute, LeaseSource
 from evenet_core.model.facts import LinkFact, lease_fact, link_fact
 from evenet_core.model.networks import IpFamily, IpMode
 from evenet_core.model.values import IPAddress, IPInterface
 from evenet_core.reconciler.facts import Facts
-from evenet_core.reconciler.item import Item
+from evenet_core.reconciler.item import Item, ItemKey
 
 __all__ = ["addressing", "families", "l3_items"]
 
@@ -28,6 +28,14 @@ PRIORITY_SOURCE = 15000
 PRIORITY_DEVICE = 15001
 PRIORITY_OWN = 16000  # plus the adapter's rank
 MARK_MASK = 0xFFFF
+LINK_LOCAL = "fe80::/64"  # RFC 4291, 2.5.6
+IPV4_MTU, IPV6_MTU = 576, 1280  # bytes: the least that every host must take
+_SOURCES = (
+    (LeaseSource.DHCP4, {4}),
+    (LeaseSource.MODEM, {4, 6}),
+    (LeaseSource.DHCP6, {6}),
+    (LeaseSource.RA, {6}),
+)
 
 
 def families(adapter: Adapter) -> tuple[int, ...]:
@@ -59,19 +67,25 @@ def addressing(adapter: Adapter, facts: Facts) -> Addressing:
     return Addressing(
         addresses=tuple(dict.fromkeys(addresses)),
         gateways=tuple(_gateways(adapter, versions, [] if ignore.gateways else leases)),
-        routes=tuple(r for lease in leases for r in lease.routes if r.destination.prefixlen),
+        routes=() if ignore.addresses else tuple(r for x in leases for r in x.routes if r.destination.prefixlen),
         dns=tuple(dict.fromkeys((*adapter.ip.dns, *dns))),
         domain=adapter.ip.domain or next(iter(domains), ""),
         search=tuple(dict.fromkeys(search)),
         ntp=tuple(dict.fromkeys((*adapter.ip.ntp, *ntp))),
-        mtu=next((lease.mtu for lease in leases if lease.mtu), None),
+        mtu=next((_mtu(lease.mtu, versions) for lease in leases if lease.mtu), None),
     )
 
 
 def _leases(adapter: Adapter, facts: Facts) -> list[Lease]:
-    sources = (LeaseSource.DHCP4, LeaseSource.MODEM, LeaseSource.DHCP6, LeaseSource.RA)
-    found = [facts.get(lease_fact(adapter.ifname, source)) for source in sources]
+    """Leases of the families that the adapter speaks; those that assign addresses come first."""
+    versions = families(adapter)
+    found = [facts.get(lease_fact(adapter.ifname, source)) for source, uses in _SOURCES if uses & {*versions}]
     return [lease for lease in found if isinstance(lease, Lease)]
+
+
+def _mtu(offered: int, versions: Sequence[int]) -> int:
+    """A stranger may ask for a smaller MTU: not for a larger one, and not for one that IPv6 dies of (RFC 8200, 5)."""
+    return max(IPV6_MTU if 6 in versions else IPV4_MTU, min(offered, DEFAULT_MTU))
 
 
 def _addresses(adapter: Adapter, lease: Lease, facts: Facts) -> Iterable[IPInterface]:
@@ -105,8 +119,8 @@ def _gateways(adapter: Adapter, versions: Sequence[int], leases: Sequence[Lease]
 
 
 def _offered(lease: Lease) -> list[IPAddress]:
-    """Default routers of a lease; classless routes beat the router option (RFC 3442)."""
-    if lease.routes:
+    """Default routers of a lease; classless routes of DHCPv4 beat the router option (RFC 3442)."""
+    if lease.routes and lease.source is LeaseSource.DHCP4:
         return [route.via for route in lease.routes if route.via is not None and not route.destination.prefixlen]
     return list(lease.routers)
 
@@ -122,19 +136,24 @@ def l3_items(adapter: Adapter, has: Addressing) -> list[Item]:
     items += _connected(adapter, has.addresses)
     speakable = {address.version for address in has.addresses}
     for gateway in has.gateways:
-        if gateway.version in speakable or gateway.is_link_local:
+        if gateway.version in speakable:
             everything = "0.0.0.0/0" if gateway.version == 4 else "::/0"
             items.append(Route(table, everything, link, via=str(gateway)))
     items += [_route(adapter, route) for route in has.routes if route.destination.version in speakable]
-    return list({item.key: item for item in items}.values())
+    unique: dict[ItemKey, Item] = {}
+    for item in items:  # what is said first is what the operator or the prefix of an address said
+        unique.setdefault(item.key, item)
+    return list(unique.values())
 
 
 def _connected(adapter: Adapter, addresses: Sequence[IPInterface]) -> Iterable[Item]:
-    """The first address in a prefix is the one that packets into it come from."""
+    """Packets into an IPv4 prefix come from the first address in it; for IPv6 the kernel knows better (RFC 6724)."""
     prefixes: dict[str, str] = {}
     for address in addresses:
         if address.network.prefixlen < address.max_prefixlen:
-            prefixes.setdefault(str(address.network), str(address.ip))
+            prefixes.setdefault(str(address.network), str(address.ip) if address.version == 4 else "")
+    if 6 in families(adapter):
+        prefixes[LINK_LOCAL] = ""  # the kernel's own is in the main table, behind the default route of this one
     return [Route(adapter.table, prefix, adapter.ifname, source=source) for prefix, source in prefixes.items()]
 
 
@@ -159,6 +178,7 @@ def _settings(adapter: Adapter) -> Iterable[Sysctl]:
         f"net/ipv4/conf/{link}/rp_filter": "2",  # loose (RFC 3704): replies leave by their own port anyway
         f"net/ipv4/conf/{link}/arp_ignore": "1",  # an address is answered for on its own link only
         f"net/ipv4/conf/{link}/ignore_routes_with_linkdown": "1",
+        f"net/ipv4/conf/{link}/promote_secondaries": "1",  # an address that goes takes no other along
         f"net/ipv6/conf/{link}/disable_ipv6": "0" if 6 in families(adapter) else "1",
         f"net/ipv6/conf/{link}/accept_ra": "0",
         f"net/ipv6/conf/{link}/autoconf": "0",

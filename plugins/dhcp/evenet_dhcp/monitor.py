@@ -2,40 +2,64 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from evenet_core.linux.inotify import Watcher
-from evenet_core.model.addressing import LeaseSource
+from evenet_core.model.addressing import Lease, LeaseSource
 from evenet_core.model.facts import lease_fact
 from evenet_core.reconciler.facts import FULL_PICTURE, FactChange
-from evenet_dhcp.client import CLIENT_PREFIX, REPORT_PREFIX
+from evenet_dhcp.client import CLIENT_PREFIX, REPORT_PREFIX, ClientSettings
 from evenet_dhcp.report import MAX_REPORT, parse_report
 
-__all__ = ["LeaseMonitor"]
+__all__ = ["SETTINGS_FACT", "LeaseMonitor"]
 
+SETTINGS_FACT = "dhcp:settings"
 _SOURCES = {"dhcp": LeaseSource.DHCP4, "dhcp6": LeaseSource.DHCP6, "ra": LeaseSource.RA}
 
 
 class LeaseMonitor:
-    """Facts `lease:IFNAME/SOURCE`. A client that is removed takes its reports, and so its leases, along."""
+    """Facts `lease:IFNAME/SOURCE` and `dhcp:settings`.
 
-    def __init__(self, daemons: Path) -> None:
+    A client that is removed takes its reports, and so its leases, along. A lease also ends by the clock: its client
+    may be dead, or silent because the carrier is lost.
+    """
+
+    def __init__(self, daemons: Path, settings: ClientSettings | None = None) -> None:
         self._daemons = daemons
+        self._settings = settings or ClientSettings()
+        self._ends: dict[str, float] = {}  # when leases end by the boot clock, by fact
 
     async def facts(self) -> AsyncIterator[FactChange]:
         self._daemons.mkdir(parents=True, exist_ok=True, mode=0o755)
+        yield FactChange(SETTINGS_FACT, self._settings)
         with Watcher() as watcher:
             watcher.add(self._daemons)
             for change in self._everything(watcher):
                 yield change
             yield FULL_PICTURE
             while True:
-                paths = await watcher.changes()
-                found = self._everything(watcher) if paths is None else self._some(watcher, paths)
-                for change in found:
+                for change in await self._next(watcher):
                     yield change
+
+    async def _next(self, watcher: Watcher) -> list[FactChange]:
+        """What is new, or the leases that ended meanwhile."""
+        patience = min(self._ends.values()) - _now() if self._ends else None
+        try:
+            async with asyncio.timeout(patience):
+                paths = await watcher.changes()
+        except TimeoutError:
+            return [FactChange(name, None) for name in self._ended()]
+        return list(self._everything(watcher) if paths is None else self._some(watcher, paths))
+
+    def _ended(self) -> list[str]:
+        names = [name for name, end in self._ends.items() if end <= _now()]
+        for name in names:
+            del self._ends[name]
+        return names
 
     def _everything(self, watcher: Watcher) -> Iterable[FactChange]:
         for directory in sorted(self._daemons.glob(f"{CLIENT_PREFIX}*")):
@@ -46,26 +70,37 @@ class LeaseMonitor:
             if path.parent == self._daemons and path.name.startswith(CLIENT_PREFIX):
                 yield from self._client(watcher, path)
             elif path.name.startswith(REPORT_PREFIX):
-                yield from _report(path)
+                yield from self._report(path)
 
     def _client(self, watcher: Watcher, directory: Path) -> Iterable[FactChange]:
         """All reports of a client that is new, or gone."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             watcher.add(directory)
         for protocol in _SOURCES:
-            yield from _report(directory / f"{REPORT_PREFIX}{protocol}")
+            yield from self._report(directory / f"{REPORT_PREFIX}{protocol}")
+
+    def _report(self, path: Path) -> Iterable[FactChange]:
+        """What a file says now; a file that cannot be read or believed says nothing of a lease."""
+        source = _SOURCES.get(path.name.removeprefix(REPORT_PREFIX))
+        if source is None:
+            return
+        name = lease_fact(path.parent.name.removeprefix(CLIENT_PREFIX), source)
+        yield FactChange(name, self._lease(name, path, source))
+
+    def _lease(self, name: str, path: Path, source: LeaseSource) -> Lease | None:
+        self._ends.pop(name, None)
+        try:
+            with open(path, "rb") as file:
+                report = parse_report(file.read(MAX_REPORT + 1))
+        except OSError:
+            return None
+        if report is None or report.source is not source or (report.ends is not None and report.ends <= _now()):
+            return None
+        if report.lease is not None and report.ends is not None:
+            self._ends[name] = report.ends
+        return report.lease
 
 
-def _report(path: Path) -> Iterable[FactChange]:
-    source = _SOURCES.get(path.name.removeprefix(REPORT_PREFIX))
-    if source is None:
-        return
-    name = lease_fact(path.parent.name.removeprefix(CLIENT_PREFIX), source)
-    try:
-        with open(path, "rb") as file:
-            parsed = parse_report(file.read(MAX_REPORT + 1))
-    except OSError:
-        yield FactChange(name, None)
-        return
-    if parsed is not None and parsed[0] is source:
-        yield FactChange(name, parsed[1])
+def _now() -> float:
+    """Seconds since boot, time asleep included: nobody sets this clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evenet_core.hookspecs import PluginInfo, PortDevice, PortIdentity, hookimpl
+from evenet_core.linux.l3 import addressing
 from evenet_core.linux.link import PortBridge, PortLink
 from evenet_core.model.adapters import DEFAULT_MTU, Adapter
 from evenet_core.model.ports import PortKind
@@ -41,5 +42,5 @@ def evenet_plan_link(adapter: Adapter, facts: Facts) -> list[Item] | None:
     """An adapter with IP is a bridge, so that switch network instances can join it at any time."""
     if adapter.kind is not PortKind.ETHERNET or adapter.vlan or adapter.bond:
         return None
-    mtu = adapter.mtu or DEFAULT_MTU
+    mtu = adapter.mtu or addressing(adapter, facts).mtu or DEFAULT_MTU
     return [PortBridge(adapter.ifname, mtu) if adapter.has_ip else PortLink(adapter.ifname, mtu)]
