@@ -151,6 +151,22 @@ def test_a_port_may_be_too_small_for_ipv6(rtnl: Rtnl, port: str) -> None:
     asyncio.run(story())
 
 
+def test_a_port_may_have_been_without_ipv6_before(rtnl: Rtnl, port: str) -> None:
+    """The kernel then refuses to be told how to make IPv6 addresses."""
+    run("ip", "link", "set", port, "mtu", "1000")
+
+    async def story() -> None:
+        driver = LinkDriver(rtnl)
+        await create(driver, PortBridge(port, 1000))
+        assert await there(driver) == {PortBridge(port, 1000)}
+
+        await delete(driver, PortBridge(port, 1000))
+
+        assert link(port)["mtu"] == 1000
+
+    asyncio.run(story())
+
+
 def test_what_others_use_is_not_taken_from_them(rtnl: Rtnl, port: str) -> None:
     run("ip", "link", "add", "virbr0", "type", "bridge")
     run("ip", "link", "set", port, "master", "virbr0")
