@@ -20,7 +20,7 @@ from typing import Any
 from evenet_core.errors import DriverError
 from evenet_core.linux.daemon import Daemon
 from evenet_core.linux.files import write_atomic
-from evenet_core.linux.process import exited, find_program, spawn, start_time
+from evenet_core.linux.process import exited, find_program, session_members, spawn, start_time
 from evenet_core.reconciler.item import Change, Item, Op, Outcome
 
 __all__ = ["DaemonDriver"]
@@ -131,25 +131,8 @@ class DaemonDriver:
         watch = self._watches.pop(directory.name, None)
         if watch is not None:
             watch.cancel()
-        if state is None or not _alive(state):
-            return
-        pid = state["pid"]
-        pidfd = os.pidfd_open(pid)
-        try:
-            for number, patience in ((signal.SIGTERM, STOP), (signal.SIGKILL, STOP)):
-                signal.pidfd_send_signal(pidfd, number)
-                try:
-                    async with asyncio.timeout(patience):
-                        await exited(pidfd)
-                    return
-                except TimeoutError:
-                    continue
-            raise DriverError(f"daemon {directory.name} cannot be killed (pid {pid})")
-        except ProcessLookupError:
-            return
-        finally:
-            os.close(pidfd)
-            _bury(pid)
+        if state is not None and not (_alive(state) and await _end(state["pid"], directory.name)):
+            await _end_helpers(state)
 
     def _reload(self, directory: Path, item: Daemon, state: dict[str, Any]) -> None:
         """Only files changed that the daemon reads again: rewrite them, then SIGHUP."""
@@ -192,6 +175,47 @@ def _last_words(pid: int, log: Path, start: int) -> str:
 
 def _alive(state: Mapping[str, Any]) -> bool:
     return bool(state["started"]) and start_time(state["pid"]) == state["started"]
+
+
+async def _end(pid: int, name: str) -> bool:
+    """Whether a daemon ended when it was asked to; otherwise it was killed, or was dead already."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            signal.pidfd_send_signal(pidfd, number)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP):
+                    await exited(pidfd)
+                return number == signal.SIGTERM
+        raise DriverError(f"daemon {name} cannot be killed (pid {pid})")
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(pidfd)
+        _bury(pid)
+
+
+async def _end_helpers(state: Mapping[str, Any]) -> None:
+    """A daemon that did not end by itself may have left helpers behind, in the session that it led."""
+    if start_time(state["pid"]) not in ("", state["started"]):
+        return  # the pid is another's, so nothing is left of the session
+    with suppress(DriverError):  # the program was uninstalled meanwhile
+        for pid in session_members(state["pid"], str(state["argv"][0])):
+            await _kill(pid)
+
+
+async def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError, TimeoutError):
+        pidfd = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            async with asyncio.timeout(STOP):
+                await exited(pidfd)
+        finally:
+            os.close(pidfd)
 
 
 def _bury(pid: int) -> None:

@@ -7,12 +7,13 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from evenet_core.errors import DriverError
 
-__all__ = ["Completed", "exited", "find_program", "run", "spawn", "start_time"]
+__all__ = ["Completed", "exited", "find_program", "run", "session_members", "spawn", "start_time"]
 
 OUTPUT_LIMIT = 64 << 20  # bytes that are read of what a program says
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -138,6 +139,23 @@ def start_time(pid: int) -> str:
         return ""
     fields = stat[stat.rindex(b")") + 2 :].split()
     return "" if fields[0] == b"Z" else fields[19].decode()
+
+
+def session_members(session: int, program: str) -> list[int]:
+    """Processes of a session that run `program`, the leader aside.
+
+    A program that keeps helpers (dhcpcd with its privilege separation) leaves them behind when it is killed.
+    """
+    path = os.path.realpath(find_program(program))
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdecimal() and int(entry.name) != session:
+            with suppress(OSError):
+                stat = Path(entry.path, "stat").read_bytes()
+                fields = stat[stat.rindex(b")") + 2 :].split()  # proc_pid_stat(5)
+                if int(fields[3]) == session and os.readlink(f"{entry.path}/exe") == path:
+                    found.append(int(entry.name))
+    return found
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -67,6 +67,31 @@ async def observe(run_dir: Path) -> list[Item]:
     return found
 
 
+def test_helpers_of_a_killed_daemon_do_not_outlive_its_successors_start(run_dir: Path) -> None:
+    helper_of = "trap 'trap - TERM; kill 0' TERM; sh -c 'echo $$; while :; do sleep 0.1; done' & wait"
+    helped = Daemon("helped", ("sh", "-c", helper_of))
+
+    async def story() -> None:
+        ended: asyncio.Queue[str] = asyncio.Queue()
+        driver = DaemonDriver(run_dir, ended.put_nowait)
+        await create(driver, helped)
+        pid = pid_of(run_dir, "helped")
+        async with asyncio.timeout(10):
+            while not (text := (run_dir / "daemons/helped/log").read_text()).endswith("\n"):
+                await asyncio.sleep(0.02)
+            os.kill(pid, signal.SIGKILL)
+            await ended.get()
+        helper = int(text)
+        assert start_time(helper), "this test needs a helper that outlives its daemon"
+
+        await create(driver, helped)
+
+        assert not start_time(helper)
+        assert pid_of(run_dir, "helped") != pid
+
+    asyncio.run(story())
+
+
 def test_another_process_with_the_same_pid_is_not_taken_for_the_daemon(run_dir: Path) -> None:
     async def story() -> None:
         driver = DaemonDriver(run_dir)
