@@ -6,11 +6,10 @@ import asyncio
 import secrets
 import socket
 import struct
-from ipaddress import ip_address
 from time import monotonic
 
 from evenet_core.model.values import IPAddress
-from evenet_core.probing.request import Cause, Egress, ProbeError, ProbeRequest
+from evenet_core.probing.request import Egress, ProbeRequest
 from evenet_core.probing.sockets import bound_socket, os_failures, socket_address
 from evenet_core.probing.targets import first_answer
 
@@ -41,16 +40,16 @@ async def ping(egress: Egress, source: IPAddress, target: IPAddress) -> float:
     identifier, sequence = secrets.randbits(16), secrets.randbits(16)
     token = secrets.token_bytes(TOKEN_BYTES)
     request = echo_request(target.version, identifier, sequence, token)
-    with os_failures(f"ping {target} from {source} on {egress.ifname}"):
-        with bound_socket(egress, source, socket.SOCK_RAW, PROTOCOL[target.version]) as sock:
-            _only_replies(sock, target.version)
-            await loop.sock_connect(sock, socket_address(target, 0, egress.ifname))
-            started = monotonic()
-            await loop.sock_sendall(sock, request)
-            while True:
-                packet = await loop.sock_recv(sock, 2048)
-                if echo_reply_matches(target.version, packet, request):
-                    return monotonic() - started
+    what = f"ping {target} from {source} on {egress.ifname}"
+    with os_failures(what), bound_socket(egress, source, socket.SOCK_RAW, PROTOCOL[target.version]) as sock:
+        _only_replies(sock, target.version)
+        await loop.sock_connect(sock, socket_address(target, 0, egress.ifname))
+        started = monotonic()
+        await loop.sock_sendall(sock, request)
+        while True:
+            packet = await loop.sock_recv(sock, 2048)
+            if echo_reply_matches(target.version, packet, request):
+                return monotonic() - started
 
 
 def _only_replies(sock: socket.socket, version: int) -> None:
@@ -75,7 +74,7 @@ def echo_request(version: int, identifier: int, sequence: int, token: bytes) -> 
 def checksum(message: bytes) -> int:
     """The Internet checksum (RFC 1071)."""
     padded = message + b"\0" * (len(message) % 2)
-    total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

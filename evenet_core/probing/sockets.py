@@ -43,7 +43,8 @@ def os_failures(what: str) -> Iterator[None]:
     except OSError as error:
         number = error.errno or 0
         words = strerror(number).lower() if number else str(error) or type(error).__name__
-        raise ProbeError(_CAUSES.get(number, Cause.OTHER), f"{what}: {words}") from error
+        otherwise = Cause.RESET if isinstance(error, ConnectionError) else Cause.OTHER  # asyncio's have no number
+        raise ProbeError(_CAUSES.get(number, otherwise), f"{what}: {words}") from error
 
 
 def socket_address(address: IPAddress, port: int, ifname: str) -> SocketAddress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import TypeAlias
@@ -25,15 +25,17 @@ def literal(host: str) -> IPAddress | None:
     return None
 
 
-async def host_addresses(host: str, egress: Egress, version: int = 0) -> list[IPAddress]:
-    """Addresses of a host, looked up through the egress's own DNS servers if it is a name."""
+async def host_addresses(host: str, egress: Egress, versions: Sequence[int]) -> list[IPAddress]:
+    """Addresses of a host; if it is a name, those of these IP versions that the egress's own DNS servers tell.
+
+    :raises ProbeError: they tell none.
+    """
     address = literal(host)
     if address is not None:
         return [address]
     # A node whose probes name addresses only need not carry the resolver (5 MB).
     from evenet_core.probing.resolve import resolve  # noqa: PLC0415
 
-    versions = (version,) if version else tuple(sorted({source.version for source in egress.sources}))
     return await resolve(host, egress, versions)
 
 
@@ -66,8 +68,9 @@ async def first_answer(request: ProbeRequest, ask: Ask) -> float:
 
 async def _pairs(request: ProbeRequest) -> list[tuple[IPAddress, IPAddress]]:
     found = []
+    own = sorted({source.version for source in request.egress.sources})
     for host in request.hosts:
-        for target in await host_addresses(host, request.egress, request.version):
+        for target in await host_addresses(host, request.egress, [request.version] if request.version else own):
             source = request.egress.source_for(target)
             if source is not None and request.version in {0, target.version}:
                 found.append((source, target))

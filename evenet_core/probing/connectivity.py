@@ -1,0 +1,154 @@
+"""Connectivity test of one port: does its network lead to the controller?
+
+The verdict on a port is a function of that port alone: its link, its own addresses, its own DNS servers. What
+other ports do or fail to do cannot be seen from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from evenet_core.model.values import IPAddress
+from evenet_core.probing.request import Cause, Egress, ProbeError
+from evenet_core.probing.sockets import os_failures
+from evenet_core.probing.targets import host_addresses
+from evenet_core.probing.verdict import PortVerdict, Reason
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from evenet_core.probing.http import Url
+
+__all__ = ["PortUnderTest", "check", "reason_of"]
+
+TIMEOUT = 15.0  # seconds; EVE: `timer.port.timeout`
+OVERALL = 3  # times the timeout: what all addresses of a port may take together
+SERVER_ERRORS = range(500, 512)
+
+_REMOTE = frozenset({Cause.REFUSED, Cause.CERTIFICATE_DATE, Cause.SERVER_ERROR})
+_NOT_READY = frozenset({Cause.NO_SOURCE, Cause.SOURCE_GONE, Cause.NO_DNS, Cause.NAME_TEMPORARY})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortUnderTest:
+    """A port as it is now."""
+
+    label: str
+    ifname: str
+    present: bool = True  # the link exists
+    carrier: bool = True
+    addresses: tuple[IPAddress, ...] = ()
+    dns_servers: tuple[IPAddress, ...] = ()
+    error: str = ""  # why it cannot work as configured
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """What is asked over the port, of whom."""
+
+    url: Url
+    context: SSLContext | None
+    egress: Egress
+    addresses: Sequence[IPAddress]
+    deadline: float
+
+
+async def check(port: PortUnderTest, url: str = "", ca: str = "", timeout: float = TIMEOUT) -> PortVerdict:  # noqa: ASYNC109
+    """Test one port. Without a URL only what can be seen from here counts: link, address, name server.
+
+    :param url: to GET; 200, 201, 204 and 304 are success.
+    :param ca: PEM file with the authorities that may vouch for the server; empty = those of the system.
+    :param timeout: seconds for one own address, and for the name.
+    """
+    try:
+        _look(port)
+        if not url:
+            warning = "" if port.dns_servers else _no_dns(port)
+            return PortVerdict(label=port.label, reason=Reason.SUCCESS, warning=warning)
+        test = await _prepared(port, url, ca, timeout)
+    except ProbeError as error:
+        return PortVerdict(label=port.label, reason=reason_of([error]), error=str(error))
+    failures: list[ProbeError] = []
+    for source in _sources(port):
+        try:
+            await _ask(test, source, timeout)
+        except ProbeError as error:
+            failures.append(error)
+        else:
+            return PortVerdict(label=port.label, reason=Reason.SUCCESS, warning=_joined(failures))
+    text = f"all attempts to connect to {test.url} failed: {_joined(failures)}"
+    return PortVerdict(label=port.label, reason=reason_of(failures), error=text)
+
+
+def reason_of(failures: Sequence[ProbeError]) -> Reason:
+    """Class of a test in which nothing succeeded. One sign that the trouble is the controller's outweighs all."""
+    causes = {failure.cause for failure in failures}
+    if causes & _REMOTE:
+        return Reason.REMOTE_TEMPORARY
+    return Reason.NOT_READY if causes & _NOT_READY else Reason.FAILURE
+
+
+def _look(port: PortUnderTest) -> None:
+    """What keeps every request from leaving, in EVE's words and order.
+
+    :raises ProbeError: something does.
+    """
+    if port.error:
+        raise ProbeError(Cause.OTHER, port.error)
+    if not port.present or not port.ifname:
+        raise ProbeError(Cause.DEVICE, f"link not found for interface {port.ifname or port.label}")
+    if not port.carrier:
+        raise ProbeError(Cause.DEVICE, f"link not up for interface {port.ifname}")
+    if not _sources(port):
+        raise ProbeError(Cause.NO_SOURCE, f"interface {port.ifname}: no suitable IP address available")
+
+
+def _sources(port: PortUnderTest) -> list[IPAddress]:
+    return [address for address in port.addresses if not address.is_link_local]
+
+
+def _no_dns(port: PortUnderTest) -> str:
+    return f"interface {port.ifname}: no DNS server available"
+
+
+async def _prepared(port: PortUnderTest, url: str, ca: str, limit: float) -> _Test:
+    """Everything that is the same for all own addresses.
+
+    :raises ProbeError: the URL, the authorities or the name is no good.
+    """
+    # TLS, HTTP and DNS are 12 MB that a node without a controller never loads.
+    from evenet_core.probing.http import parse_url, tls_context  # noqa: PLC0415
+
+    try:
+        wanted = parse_url(url)
+    except ValueError as error:
+        raise ProbeError(Cause.OTHER, str(error)) from error
+    context = tls_context(ca) if wanted.tls else None
+    egress = Egress(port.ifname, port.addresses, port.dns_servers)
+    deadline = monotonic() + OVERALL * limit
+    with os_failures(f"name {wanted.host} on {port.ifname}"):
+        async with asyncio.timeout(limit):
+            versions = sorted({source.version for source in _sources(port)})
+            addresses = await host_addresses(wanted.host, egress, versions)
+    return _Test(wanted, context, egress, addresses, deadline)
+
+
+async def _ask(test: _Test, source: IPAddress, limit: float) -> None:
+    """:raises ProbeError: no answer from here that is a success."""
+    from evenet_core.probing.http import SUCCESS, get  # noqa: PLC0415
+
+    targets = [address for address in test.addresses if address.version == source.version]
+    timeout = min(limit, test.deadline - monotonic())
+    reply = await get(test.url, test.egress, source, targets, context=test.context, timeout=timeout)
+    if reply.status not in SUCCESS:
+        cause = Cause.SERVER_ERROR if reply.status in SERVER_ERRORS else Cause.STATUS
+        where = f"{test.url.host} ({reply.address}) from {source} on {test.egress.ifname}"
+        raise ProbeError(cause, f"{where}: HTTP status {reply.status}")
+
+
+def _joined(failures: Sequence[ProbeError]) -> str:
+    return "; ".join(map(str, failures))
