@@ -1,0 +1,130 @@
+"""Bytes to a plain document: dict, list, str, int, float, bool, None. Bounded in every direction."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import PurePath
+from typing import Any
+
+from evenet_core.formats.report import Path, Report, Unreadable, render
+
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "decode", "too_deep"]
+
+MAX_BYTES = 8 * 1024 * 1024
+MAX_DEPTH = 64  # the deepest of real documents is 12
+_MAX_DIGITS = 20  # 2**64 has 20
+
+
+def decode(data: bytes, name: str, report: Report) -> dict[str, Any]:
+    """The object that a file holds, as JSON or YAML by its suffix, otherwise by its first character.
+
+    :raises Unreadable: it holds none; the report says why.
+    """
+    if len(data) > MAX_BYTES:
+        raise report.stop(
+            f"larger than {MAX_BYTES // 1024 // 1024} MiB", "no config needs that much; is this the file?"
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise report.stop(f"byte {error.start} is not UTF-8", "save the file as UTF-8 text") from None
+    document = _json(text, report) if _is_json(text, name) else _yaml(text, report)
+    if not isinstance(document, dict):
+        raise report.stop("this is not an object with keys", "a config starts with '{' or 'evenet: 1'")
+    return document
+
+
+def _is_json(text: str, name: str) -> bool:
+    suffix = PurePath(name).suffix.lower()
+    if suffix in (".yaml", ".yml"):
+        return False
+    return suffix == ".json" or text.lstrip()[:1] in ("{", "[")
+
+
+def _yaml(text: str, report: Report) -> Any:
+    from evenet_core.formats.yamltree import load  # noqa: PLC0415  JSON needs no YAML parser
+
+    return load(text, report)
+
+
+class _Bad(ValueError):
+    """A number that JSON text holds and that no config can mean."""
+
+
+def _json(text: str, report: Report) -> Any:
+    repeated: dict[int, tuple[dict[str, Any], str]] = {}  # holds the object, so that its id stays its own
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) != len(items):
+            twice = next(key for key, count in Counter(key for key, _ in items).items() if count > 1)
+            repeated[id(found)] = (found, twice)
+        return found
+
+    try:
+        document = json.loads(
+            text, object_pairs_hook=pairs, parse_int=_integer, parse_float=_number, parse_constant=_constant
+        )
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno} column {error.colno}"
+        raise report.stop(f"not JSON: {error.msg[:100]}", "correct the JSON text", path=where) from None
+    except _Bad as error:
+        raise report.stop(str(error), "write a number of at most 20 digits") from None
+    except RecursionError:
+        raise too_deep(report) from None
+    if _is_too_deep(document):
+        raise too_deep(report)
+    if repeated:
+        _report_repeated(document, {key: twice for key, (_, twice) in repeated.items()}, report)
+    return document
+
+
+def _is_too_deep(document: Any) -> bool:
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        level = [child for value in level for child in _children(value) if isinstance(child, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _report_repeated(document: Any, repeated: dict[int, str], report: Report) -> None:
+    def visit(value: Any, path: Path) -> None:
+        twice = repeated.pop(id(value), None)
+        if twice is not None:
+            report.problem(render((*path, twice)), "the key stands twice in one object", "keep one of them")
+        for step, child in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(child, (dict, list)):
+                visit(child, (*path, step))
+
+    visit(document, ())
+    for twice in repeated.values():  # inside of a value that a repetition has pushed out
+        report.problem(render((twice,)), "the key stands twice in one object", "keep one of them")
+
+
+def _integer(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise _Bad(f"the number {text[:_MAX_DIGITS]}... has {len(text)} digits")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise _Bad(f"the number {text[:_MAX_DIGITS]} is too large")
+    return value
+
+
+def _constant(text: str) -> float:
+    raise _Bad(f"{text} is not a number")
+
+
+def too_deep(report: Report) -> Unreadable:
+    return report.stop(f"nested deeper than {MAX_DEPTH} levels", "no config is that deep; is this the file?")

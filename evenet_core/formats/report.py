@@ -1,0 +1,123 @@
+"""Collects the problems and notices of one file, each under the path that the file's author knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from evenet_core.errors import ConfigError, Problem
+from evenet_core.formats.document import Notice
+
+__all__ = ["MAX_PROBLEMS", "Origins", "Path", "Report", "Unreadable", "render", "shown"]
+
+Path = tuple[str | int, ...]  # steps into a plain document: ("adapters", 2, "address")
+
+MAX_PROBLEMS = 1000  # of one file; more help nobody and a hostile file could hold millions
+_SHOWN = 80  # characters of a value that a message repeats
+_INDEX = re.compile(r"\[\d+\]")
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+
+
+class Unreadable(Exception):
+    """Nothing more can be learnt from this file: the report holds the reason."""
+
+
+class Origins:
+    """Where each part of the native document came from: native path -> path in the source file."""
+
+    def __init__(self) -> None:
+        self._sources: dict[Path, str] = {}
+
+    def note(self, native: Path, source: str) -> None:
+        self._sources[native] = source
+
+    def of(self, native: Path) -> str:
+        """The source path of the longest known prefix; without any, the native path itself."""
+        for end in range(len(native), 0, -1):
+            source = self._sources.get(native[:end])
+            if source is not None:
+                return source
+        return render(native)
+
+
+class Report:
+    """Problems and notices of one file."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.origins = Origins()
+        self._problems: dict[tuple[str, str], Problem] = {}  # each once, in the order found
+        self._notices: dict[tuple[str, str], list[str]] = {}
+        self._left_out = 0
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return tuple(self._problems.values())
+
+    def problem(self, path: str, problem: str, remedy: str) -> None:
+        """Something wrong at `path`, given in the words of the file."""
+        if len(self._problems) >= MAX_PROBLEMS:
+            self._left_out += 1
+            return
+        self._problems.setdefault((path, problem), Problem(path, problem, remedy, file=self.file))
+
+    def at(self, native: Path, problem: str, remedy: str) -> None:
+        """Something wrong with the native document: said of the place in the file that it came from."""
+        self.problem(self.origins.of(native), problem, remedy)
+
+    def notice(self, path: str, text: str) -> None:
+        """The same notice of many list elements is told once."""
+        self._notices.setdefault((_INDEX.sub("[]", path), text), []).append(path)
+
+    def notice_at(self, native: Path, text: str) -> None:
+        self.notice(self.origins.of(native), text)
+
+    def notices(self) -> tuple[Notice, ...]:
+        return tuple(self._told())
+
+    def _told(self) -> Iterator[Notice]:
+        for (_, text), paths in self._notices.items():
+            more = f" (and {len(paths) - 1} more like it)" if len(paths) > 1 else ""
+            yield Notice(paths[0], text + more)
+
+    def stop(self, problem: str, remedy: str, path: str = "") -> Unreadable:
+        """A problem that hides all others."""
+        self.problem(path, problem, remedy)
+        return Unreadable()
+
+    def raise_problems(self) -> None:
+        """:raises ConfigError: there is a problem."""
+        if not self._problems:
+            return
+        problems = list(self._problems.values())
+        if self._left_out:
+            text = f"{self._left_out} more problems are left out"
+            problems.append(Problem("", text, "correct the ones above first", file=self.file))
+        raise ConfigError(problems)
+
+
+def render(path: Path) -> str:
+    """`("adapters", 2, "address")` as `adapters[2].address`."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif _PLAIN_KEY.match(step):
+            text += f".{step}" if text else step
+        else:
+            text += f"[{shown(step)}]"
+    return text
+
+
+def shown(value: object) -> str:
+    """A value as a message repeats it: quoted, on one line, cut off."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
