@@ -13,27 +13,35 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from evenet_core import __version__
+from evenet_core.apps.instances import RouteRequest, matching_ports, route_requests
+from evenet_core.apps.metadata import MetadataRequest, MetadataResponse, MetadataWorld, respond
 from evenet_core.apps.numbers import Numbers
 from evenet_core.apps.vifs import AppSettings, resolve_vifs
 from evenet_core.device.flatten import dpc_from_config
 from evenet_core.device.verify import Phase, State, Timers
+from evenet_core.errors import EvenetError
 from evenet_core.formats import Document
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
-from evenet_core.planning.planner import Inputs, Planner, adapter_port
+from evenet_core.model.facts import link_fact, route_choice_fact
+from evenet_core.model.resolved import InstancePort
+from evenet_core.planning.planner import Inputs, ObjectId, Planner, adapter_port
 from evenet_core.plugins import Plugins
+from evenet_core.probing.builtin import builtin_probes
 from evenet_core.probing.connectivity import PortUnderTest, check
-from evenet_core.probing.verdict import PortVerdict, Reason
-from evenet_core.reconciler.engine import Engine
+from evenet_core.probing.prober import ProbedPort, ProbedRoute, Selected
+from evenet_core.probing.verdict import PortVerdict
+from evenet_core.reconciler.engine import Engine, EngineEvent
 from evenet_core.reconciler.facts import Facts
-from evenet_core.reconciler.fragments import Fragments
+from evenet_core.reconciler.fragments import Delta, Fragments
+from evenet_core.reconciler.machine import ItemState
 from evenet_core.reconciler.plan import Plan
 from evenet_core.runtime.facthub import FactHub
 from evenet_core.runtime.journal import Journal
@@ -73,25 +81,35 @@ class Node:
         self.journal = Journal()
         self.plugins = Plugins(disabled=self.settings.disabled_plugins)
         self._planner = Planner(self.plugins)
-        self._fragments = Fragments(self._planner.plan)
         self._facts = FactHub(self._facts_changed)
+        self._fragments = Fragments(self._planner.plan, self._facts.values)
         self._kernel = Kernel(self.plugins, self.settings, run_dir, state_dir)
         self._verifier = Verifier(State(), use=self._use, test=self.test_connectivity, changed=self._verified)
-        self._probes = Probes(self._facts)
+        self._ready = False  # facts are complete: decisions may be made
+        self._change = asyncio.Event()
+        self._last_phase = Phase.IDLE
+        self._revert: asyncio.TimerHandle | None = None
 
     # -- life ---------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Node:
         """Take over what runs: observe the kernel, read what was stored, plan, and repair what differs."""
         self._run_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
-        await self._kernel.open(self._respond_metadata)
+        self._kernel.open(self._respond_metadata, self._facts.values)
         self._engine = Engine(self._kernel.drivers, external=self._kernel.exists, on_event=self._engine_event)
         self._kernel.connect(self._engine)
-        await self._engine.start()
-        self._recall()
+        self._numbers = self._memory.numbers()
+        self._config = self._memory.config() or DeviceConfig()
+        self._probes = Probes(self._facts, builtin_probes() | self.plugins.probes(), self._chosen)
+        self._probes.recall(self._memory.route_choices())
+        candidates, current = self._memory.candidates()
+        if candidates:
+            self._verifier.resume(candidates, current, self._timers())
         await self._facts.watch(self._kernel.monitors)
-        self._refresh()
-        self._probes.start()
+        await self._engine.start(self._refresh)
+        self._ready = True
+        self._expect_confirmation()
+        self._decide()
         return self
 
     async def __aexit__(
@@ -101,6 +119,9 @@ class Node:
 
     async def stop(self) -> None:
         """Stop; the network stays as it is."""
+        self._ready = False
+        if self._revert is not None:
+            self._revert.cancel()
         await self._verifier.stop()
         await self._probes.stop()
         await self._facts.stop()
@@ -109,28 +130,26 @@ class Node:
 
     async def teardown(self) -> None:
         """Remove everything that evenet made and give back what it found."""
+        self._ready = False
         await self._verifier.stop()
         await self._probes.stop()
         await self._engine.teardown()
 
-    def _recall(self) -> None:
-        """What an earlier run stored: config, candidates with their results, numbers, chosen routes."""
-        self._numbers = self._memory.numbers()
-        self._config = self._memory.config() or DeviceConfig()
-        for name, value in self._memory.route_choices().items():
-            self._facts.put(name, value)
-        candidates, current = self._memory.candidates()
-        if candidates:
-            state = State(candidates=candidates, current=current, phase=Phase.TESTING, timers=self._timers())
-            self._verifier.resume(state)
-
     # -- asking -------------------------------------------------------------------------------------
 
-    async def apply(self, document: Document | DeviceConfig) -> None:
+    @property
+    def configured(self) -> bool:
+        """Whether a device config is stored."""
+        return self._memory.config() is not None
+
+    async def apply(self, document: Document | DeviceConfig, *, confirm: float | None = None) -> None:
         """Take a config over. Returns when it is planned and stored; `settled` waits for the rest.
 
         A device config counts as the controller's. A DPC (override, usb) counts only while no device
-        config was ever stored.
+        config was ever stored. With `confirm`, the config before comes back after so many seconds unless
+        `confirm()` is called.
+
+        :raises ValueError: the document holds no config of a device.
         """
         if isinstance(document, Document) and document.dpc is not None:
             self._apply_dpc(document.dpc)
@@ -138,21 +157,52 @@ class Node:
         config = document if isinstance(document, DeviceConfig) else document.config
         if config is None:
             raise ValueError("this document holds no config of a device")
+        if confirm is not None:
+            self._memory.save_unconfirmed(self._memory.config(), time.time() + confirm)
+        else:
+            self._memory.clear_unconfirmed()
+        self._take(config, "a device config was handed over")
+        self._expect_confirmation()
+
+    def confirm(self) -> bool:
+        """Keep the config that waits for it; False when none does."""
+        if self._memory.unconfirmed() is None:
+            return False
+        self._memory.clear_unconfirmed()
+        self._expect_confirmation()
+        self.journal.add("config", "the config was confirmed")
+        return True
+
+    def _take(self, config: DeviceConfig, text: str) -> None:
         self._memory.save_config(config)
         self._config = config
-        self.journal.add("config", "a device config was handed over")
+        self.journal.add("config", text)
         self._verifier.state = replace(self._verifier.state, timers=self._timers())
         self._arrived(dpc_from_config(config))
 
+    def _expect_confirmation(self) -> None:
+        if self._revert is not None:
+            self._revert.cancel()
+            self._revert = None
+        waiting = self._memory.unconfirmed()
+        if waiting is not None:
+            delay = max(0.0, waiting[1] - time.time())
+            self._revert = asyncio.get_running_loop().call_later(delay, self._go_back, waiting[0])
+
+    def _go_back(self, previous: DeviceConfig | None) -> None:
+        self._revert = None
+        self._memory.clear_unconfirmed()
+        self._take(previous or DeviceConfig(), "nobody confirmed: the config before is back")
+
     def _apply_dpc(self, dpc: Dpc) -> None:
-        if self._memory.config() is not None:
+        if self.configured:
             self.journal.add("config", f"DPC {dpc.key} is ignored: the device has a stored device config")
             return
         self._arrived(dpc)
 
     def _arrived(self, dpc: Dpc) -> None:
         self._verifier.arrived(dpc)
-        self._refresh()
+        self._decide()
 
     async def plan(self, document: Document | DeviceConfig | None = None) -> Plan:
         """What would change in the system: for `document`, or for the config in use."""
@@ -162,19 +212,20 @@ class Node:
         dpc = dpc_from_config(config) if config else document.dpc if isinstance(document, Document) else None
         planner = Planner(self.plugins)
         planner.load(self._inputs(config or self._config, dpc)[0])
-        fragments = Fragments(planner.plan, facts=self._facts.values)
+        fragments = Fragments(planner.plan, self._facts.values)
         fragments.set_objects(planner.inputs.objects())
         return self._engine.plan(fragments.intent)
 
-    async def settled(self, timeout: float | None = None) -> bool:
+    async def settled(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109
         """Wait until everything is in sync and the DPC is tested; False when time ran out."""
         try:
             async with asyncio.timeout(timeout):
                 while True:
+                    changed = self._change
                     await self._engine.settled()
                     if self._verifier.state.phase in (Phase.COMMITTED, Phase.FAILED, Phase.IDLE):
                         return True
-                    await self._changed()
+                    await changed.wait()
         except TimeoutError:
             return False
 
@@ -199,14 +250,85 @@ class Node:
         adapters = [a for a in self._planner.inputs.adapters if a.management and a.has_ip]
         return await asyncio.gather(*(self._test_port(adapter) for adapter in adapters))
 
+    def explain(self, name: str) -> list[str]:
+        """Why an object (adapter, network instance, app) or item is as it is, down to the cause.
+
+        :raises EvenetError: nothing is called so.
+        """
+        objects = self._objects_called(name)
+        machine = self._engine.machine
+        lines = [f"{' '.join(o)}: {error}" for o in objects for error in self._planner.errors.get(o) or ()]
+        keys = [key for key, wanted in machine.wanted.items() if wanted.object in objects]
+        named = [key for key in {**machine.wanted, **machine.actual} if name in (str(key), str(key[-1]))]
+        if not objects and not named:
+            raise EvenetError(f"nothing is called {name!r}; see `evenet status` and `evenet graph`")
+        unsettled = [key for key in keys if machine.state(key) is not ItemState.IN_SYNC]
+        for key in dict.fromkeys([*unsettled, *named]):
+            lines += self._engine.explain(key)
+        if objects and not unsettled:
+            lines.append(f"{name}: all {len(keys)} items are in sync")
+        return lines
+
+    def _objects_called(self, name: str) -> list[ObjectId]:
+        instances = {i.key for i in self._config.network_instances if name in (i.name, i.key)}
+        apps = {app.key for app in self._config.apps if name in (app.name, app.key)}
+        return [
+            o
+            for o in self._planner.inputs.objects()
+            if o == (name,)
+            or (o[0] == "adapter" and o[1] == name)
+            or (o[0] == "instance" and o[1] in instances)
+            or (o[0] == "vif" and o[1] in apps)
+        ]
+
+    def graph(self) -> dict[str, Any]:
+        """Items, what they require and where they stand."""
+        machine = self._engine.machine
+        return {
+            "items": [
+                {
+                    "key": str(key),
+                    "description": wanted.item.description,
+                    "object": " ".join(wanted.object) if isinstance(wanted.object, tuple) else str(wanted.object),
+                    "plugin": wanted.plugin,
+                    "state": str(machine.state(key)),
+                    "requires": [str(requirement.key) for requirement in wanted.item.requires],
+                }
+                for key, wanted in machine.wanted.items()
+            ]
+        }
+
+    def leases(self) -> list[dict[str, Any]]:
+        """Leases that clients of adapters hold."""
+        return [
+            {
+                "ifname": name.removeprefix("lease:").rpartition("/")[0],
+                "source": str(lease.source),
+                "addresses": [str(address) for address in lease.addresses],
+                "routers": [str(router) for router in lease.routers],
+                "dns": [str(server) for server in lease.dns],
+                "ntp": list(lease.ntp),
+                "domain": lease.domain or None,
+                "mtu": lease.mtu,
+                "server": lease.server or None,
+            }
+            for name, lease in sorted(self._facts.values.items())
+            if name.startswith("lease:")
+        ]
+
     # -- deciding -----------------------------------------------------------------------------------
 
     def _use(self, dpc: Dpc) -> None:
         self.journal.add("dpc", f"DPC {dpc.key} is in use now")
-        self._refresh()
+        self._decide()
 
-    def _refresh(self) -> None:
-        """Plan anew what the config and the decisions changed."""
+    def _decide(self) -> None:
+        """Plan anew what the config and the decisions changed, and go for it."""
+        if self._ready:
+            self._engine.update(self._refresh())
+            self._verifier.ports_changed(ready=self._connected())
+
+    def _refresh(self) -> Delta:
         candidate = self._verifier.state.candidate
         inputs, numbers = self._inputs(self._config, candidate.dpc if candidate else None)
         if numbers != self._numbers:
@@ -214,13 +336,13 @@ class Node:
             self._memory.save_numbers(numbers)
         changed = self._planner.load(inputs)
         self._kernel.write_apps(inputs.config)
-        self._engine.update(self._fragments.set_objects(inputs.objects(), changed))
-        self._probes.load(self._route_requests())
+        delta = self._fragments.set_objects(inputs.objects(), changed)
+        self._watch_routes()
+        return delta
 
     def _inputs(self, config: DeviceConfig, dpc: Dpc | None) -> tuple[Inputs, Numbers]:
         """What planning starts from, with every number given that config and DPC need."""
-        numbers = self._numbers
-        adapters, numbers = _numbered(dpc.adapters if dpc else (), numbers)
+        adapters, numbers = _numbered(dpc.adapters if dpc else (), self._numbers)
         of_instances: dict[str, int] = {}
         for instance in config.network_instances:
             numbers, of_instances[instance.key] = numbers.allocate("bridge", instance.key, 1, 4000)
@@ -247,23 +369,169 @@ class Node:
     def _timers(self) -> Timers:
         given = self._config.settings
         return Timers(
-            test_duration=float(given.get("timer.port.testduration", 30)),
-            test_interval=float(given.get("timer.port.testinterval", 300)),
-            better_interval=float(given.get("timer.port.testbetterinterval", 600)),
+            test_duration=_seconds(given.get("timer.port.testduration"), 30.0),
+            test_interval=_seconds(given.get("timer.port.testinterval"), 300.0),
+            better_interval=_seconds(given.get("timer.port.testbetterinterval"), 600.0),
         )
 
     def _facts_changed(self, names: set[str]) -> None:
-        self._kernel.facts_changed(names)
-        self._engine.update(self._fragments.facts_changed(names))
-        self._probes.load(self._route_requests())
-        self._verifier.ports_changed(ready=self._ready())
+        if not self._ready:
+            return
+        delta = self._fragments.facts_changed(names)
+        self._engine.update(delta)
+        self._engine.external_changed(self._kernel.external_keys(names))
+        self._watch_routes()
+        self._verifier.ports_changed(ready=self._connected())
 
-    def _ready(self) -> bool:
+    def _connected(self) -> bool:
         """Some management adapter has an address and a name server."""
         facts = Facts(self._facts.values)
         ports = [adapter_port(a, facts) for a in self._planner.inputs.adapters if a.management and a.has_ip]
         return any(port.carrier and port.addresses and port.dns for port in ports)
 
+    def _watch_routes(self) -> None:
+        """Tell the prober which routes may leave by several ports, and how those ports are."""
+        facts, inputs = Facts(self._facts.values), self._planner.inputs
+        ports = [adapter_port(adapter, facts) for adapter in inputs.adapters if adapter.has_ip]
+        routes: list[ProbedRoute] = []
+        for instance in inputs.config.network_instances:
+            if instance.active:
+                used = {a.label for a in matching_ports(instance.port, inputs.adapters)}
+                requests = route_requests(instance, [port for port in ports if port.label in used])
+                routes += [self._probed_route(request) for request in requests]
+        self._probes.load([_probed_port(port) for port in ports], routes)
+
+    def _probed_route(self, request: RouteRequest) -> ProbedRoute:
+        key = route_choice_fact(request.instance_key, request.destination)
+        return ProbedRoute(
+            key=key,
+            destination=request.destination,
+            ports=request.candidates,
+            probe=request.probe,
+            prefer_lower_cost=request.prefer_lower_cost,
+            prefer_stronger_signal=request.prefer_stronger_signal,
+            current=self._probes.choice(key),
+        )
+
+    def _chosen(self, choices: Mapping[str, str], selected: Selected) -> None:
+        self._memory.save_route_choices(choices)
+        self.journal.add("route", f"{selected.key} leaves by {selected.label or 'no port'}: {selected.because}")
+
+    async def _test_port(self, adapter: Adapter) -> PortVerdict:
+        has = adapter_port(adapter, Facts(self._facts.values))
+        under_test = PortUnderTest(
+            label=adapter.label,
+            ifname=adapter.ifname,
+            present=link_fact(adapter.ifname) in self._facts.values,
+            carrier=has.carrier,
+            addresses=tuple(address.ip for address in has.addresses),
+            dns_servers=has.dns,
+            error=adapter.config_error,
+        )
+        controller = self.settings.controller
+        return await check(under_test, controller.url, controller.ca)
+
     def _verified(self, state: State) -> None:
         self._memory.save_candidates(state.candidates, state.current)
+        if state.phase is not self._last_phase:
+            self._last_phase = state.phase
+            candidate = state.candidate
+            about = f"DPC {candidate.key}" if candidate else "no DPC"
+            self.journal.add("dpc", f"{about}: {state.phase}")
         self._note_change()
+
+    def _note_change(self) -> None:
+        self._change.set()
+        self._change = asyncio.Event()
+        self._last_phase = Phase.IDLE
+
+    # -- telling ------------------------------------------------------------------------------------
+
+    def _engine_event(self, event: EngineEvent) -> None:
+        owner = " ".join(event.object) if isinstance(event.object, tuple) else ""
+        error = str(event.error) if event.error is not None else None
+        text = f"{event.op} {event.item.description}" + (f" failed: {error}" if error else "")
+        self.journal.add("item", text, item=str(event.item.key), object=owner or None, error=error)
+
+    def _view(self) -> View:
+        counts = self._engine.counts()
+        return View(
+            agent={
+                "pid": os.getpid(),
+                "version": __version__,
+                "started": timestamp(self._started),
+                "writes": self._kernel.writes,
+            },
+            verification=self._verifier.state,
+            planner=self._planner,
+            facts=self._facts.values,
+            counts={
+                "wanted": counts.wanted,
+                "in_sync": counts.in_sync,
+                "pending": counts.pending,
+                "failed": counts.failed,
+            },
+            problems=tuple(self._problems()),
+            reasons=self._probes.reasons(),
+        )
+
+    def _problems(self) -> Iterator[dict[str, Any]]:
+        """What does not work: items that failed, objects that cannot be planned, claims that were refused."""
+        offset = time.time() - asyncio.get_running_loop().time()
+        for found in self._engine.problems():
+            owner = found["object"]
+            yield {
+                "item": found["item"],
+                "object": " ".join(owner) if isinstance(owner, tuple) else None,
+                "plugin": found["plugin"],
+                "error": found["error"],
+                "since": timestamp(found["since"] + offset) if found["since"] is not None else None,
+                "retry_at": timestamp(found["retry_at"] + offset) if found["retry_at"] is not None else None,
+                "blocks": found["blocks"],
+            }
+        refused = [(c.object, c.plugin, c.text) for c in self._fragments.conflicts()]
+        planning = [(o, None, error) for o, errors in self._planner.errors.items() for error in errors]
+        for owner, plugin, error in (*refused, *planning):
+            text = " ".join(owner) if isinstance(owner, tuple) else str(owner)
+            yield {
+                "item": None,
+                "object": text,
+                "plugin": plugin,
+                "error": error,
+                "since": None,
+                "retry_at": None,
+                "blocks": [],
+            }
+
+    def _respond_metadata(self, request: MetadataRequest) -> MetadataResponse:
+        """What an app is told by the metadata service of its network instance."""
+        inputs = self._planner.inputs
+        world = MetadataWorld(config=inputs.config, instances=self._planner.instances, vifs=inputs.vifs)
+        return respond(request, world)
+
+
+def _numbered(adapters: Sequence[Adapter], numbers: Numbers) -> tuple[tuple[Adapter, ...], Numbers]:
+    """Each adapter with its routing table and its place in the order of cost, management adapters first."""
+    order = sorted(range(len(adapters)), key=lambda i: (not adapters[i].management, adapters[i].cost, i))
+    numbered = []
+    for i, adapter in enumerate(adapters):
+        numbers, table = numbers.allocate("adapter-table", adapter.ifname or adapter.label, 501, 799)
+        numbered.append(replace(adapter, table=table, rank=order.index(i)))
+    return tuple(numbered), numbers
+
+
+def _probed_port(port: InstancePort) -> ProbedPort:
+    return ProbedPort(
+        label=port.label,
+        ifname=port.ifname,
+        cost=port.cost,
+        carrier=port.carrier,
+        addresses=tuple(address.ip for address in port.addresses),
+        gateways=port.gateways,
+        dns=port.dns,
+    )
+
+
+def _seconds(text: str | None, default: float) -> float:
+    """A timer of the device's properties; what is no number counts as not given."""
+    return float(text) if text and text.isdecimal() and len(text) <= 9 else default

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from evenet_core.device.verify import Phase, State
 from evenet_core.linux.l3 import addressing
 from evenet_core.model.adapters import DEFAULT_MTU, Adapter, Usage
 from evenet_core.model.config import DeviceConfig
-from evenet_core.model.facts import LinkFact, link_fact
+from evenet_core.model.facts import LinkFact, link_fact, route_choice_fact
 from evenet_core.model.ports import Port, PortUse
 from evenet_core.model.resolved import InstanceRoute, Vif
 from evenet_core.planning.planner import ObjectId, Planner
@@ -39,6 +39,7 @@ class View:
     facts: Mapping[str, Any]
     counts: Mapping[str, int]
     problems: tuple[Mapping[str, Any], ...]
+    reasons: Mapping[str, str] = field(default_factory=dict)  # why a route leaves by its port, by its fact's name
 
     @property
     def config(self) -> DeviceConfig:
@@ -219,18 +220,20 @@ def _instance(view: View, key: str) -> dict[str, Any]:
         "gateway": str(instance.gateway.ip) if instance.gateway else None,
         "ports": [port.label for port in instance.ports],
         "table": instance.table or None,
-        "routes": [_route(route) for route in instance.routes],
+        "routes": [
+            _route(route, view.reasons.get(route_choice_fact(key, route.destination))) for route in instance.routes
+        ],
         "mtu": instance.mtu,
         "error": errors,
     }
 
 
-def _route(route: InstanceRoute) -> dict[str, Any]:
+def _route(route: InstanceRoute, reason: str | None) -> dict[str, Any]:
     return {
         "dst": str(route.destination),
         "via": str(route.via) if route.via else None,
         "port": route.port or None,
-        "selected_because": route.because or None,
+        "selected_because": reason or route.because or None,
     }
 
 

@@ -26,6 +26,7 @@ from evenet_core.model.adapters import Dpc
 from evenet_core.probing.verdict import PortVerdict, Reason
 
 __all__ = [
+    "ADDRESS_BUDGET",
     "Arrived",
     "Command",
     "Event",

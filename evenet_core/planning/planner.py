@@ -16,7 +16,7 @@ from evenet_core.apps.conflicts import conflicts
 from evenet_core.apps.instances import matching_ports, resolve_instance
 from evenet_core.apps.policies import device_policy, instance_policy, vif_policy
 from evenet_core.apps.vifs import AppSettings
-from evenet_core.linux.httpd import MetadataService
+from evenet_core.linux.metadata import MetadataService
 from evenet_core.linux.l3 import addressing
 from evenet_core.model.adapters import DEFAULT_MTU, Adapter
 from evenet_core.model.config import DeviceConfig

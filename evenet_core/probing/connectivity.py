@@ -7,7 +7,7 @@ other ports do or fail to do cannot be seen from here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -53,7 +53,7 @@ class _Test:
     url: Url
     context: SSLContext | None
     egress: Egress
-    addresses: Sequence[IPAddress]
+    pairs: Mapping[IPAddress, Sequence[IPAddress]]  # own address: addresses of the host that it can reach
     deadline: float
 
 
@@ -73,7 +73,7 @@ async def check(port: PortUnderTest, url: str = "", ca: str = "", timeout: float
     except ProbeError as error:
         return PortVerdict(label=port.label, reason=reason_of([error]), error=str(error))
     failures: list[ProbeError] = []
-    for source in _sources(port):
+    for source in test.pairs:
         try:
             await _ask(test, source, timeout)
         except ProbeError as error:
@@ -134,16 +134,19 @@ async def _prepared(port: PortUnderTest, url: str, ca: str, limit: float) -> _Te
         async with asyncio.timeout(limit):
             versions = sorted({source.version for source in _sources(port)})
             addresses = await host_addresses(wanted.host, egress, versions)
-    return _Test(wanted, context, egress, addresses, deadline)
+    pairs = {source: [a for a in addresses if a.version == source.version] for source in _sources(port)}
+    pairs = {source: targets for source, targets in pairs.items() if targets}
+    if not pairs:
+        raise ProbeError(Cause.NO_SOURCE, f"interface {port.ifname}: no IP address that could reach {wanted.host}")
+    return _Test(wanted, context, egress, pairs, deadline)
 
 
 async def _ask(test: _Test, source: IPAddress, limit: float) -> None:
     """:raises ProbeError: no answer from here that is a success."""
     from evenet_core.probing.http import SUCCESS, get  # noqa: PLC0415
 
-    targets = [address for address in test.addresses if address.version == source.version]
     timeout = min(limit, test.deadline - monotonic())
-    reply = await get(test.url, test.egress, source, targets, context=test.context, timeout=timeout)
+    reply = await get(test.url, test.egress, source, test.pairs[source], context=test.context, timeout=timeout)
     if reply.status not in SUCCESS:
         cause = Cause.SERVER_ERROR if reply.status in SERVER_ERRORS else Cause.STATUS
         where = f"{test.url.host} ({reply.address}) from {source} on {test.egress.ifname}"

@@ -60,6 +60,21 @@ class Memory:
     def save_route_choices(self, choices: Mapping[str, str]) -> None:
         self._store.save("routes", dict(choices))
 
+    def unconfirmed(self) -> tuple[DeviceConfig | None, float] | None:
+        """The config that comes back unless the present one is confirmed, and when (seconds since the epoch)."""
+        stored = self._store.load("unconfirmed")
+        if not isinstance(stored, dict):
+            return None
+        previous = stored.get("previous")
+        config = self._decoded("unconfirmed", previous, DeviceConfig) if previous is not None else None
+        return config, float(stored.get("until", 0.0))
+
+    def save_unconfirmed(self, previous: DeviceConfig | None, until: float) -> None:
+        self._store.save("unconfirmed", {"previous": to_plain(previous) if previous else None, "until": until})
+
+    def clear_unconfirmed(self) -> None:
+        self._store.save("unconfirmed", None)
+
     def _read(self, name: str, type_: type[Any]) -> Any:
         stored = self._store.load(name)
         return None if stored is None else self._decoded(name, stored, type_)

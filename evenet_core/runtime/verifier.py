@@ -7,7 +7,22 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from evenet_core.device.verify import Arrived, Event, PortsChanged, RunTest, SetTimer, State, Timer, Use, Verdicts, step
+from evenet_core.device.dpclist import Candidate
+from evenet_core.device.verify import (
+    ADDRESS_BUDGET,
+    Arrived,
+    Event,
+    Phase,
+    PortsChanged,
+    RunTest,
+    SetTimer,
+    State,
+    Timer,
+    Timers,
+    Use,
+    Verdicts,
+    step,
+)
 from evenet_core.model.adapters import Dpc
 from evenet_core.probing.verdict import PortVerdict
 
@@ -40,6 +55,14 @@ class Verifier:
         self._now = now
         self._timer: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
+
+    def resume(self, candidates: tuple[Candidate, ...], current: int, timers: Timers) -> None:
+        """Go on where an earlier run stopped: the candidate in use is tested once more."""
+        now = self._now()
+        self.state = State(
+            candidates=candidates, current=current, phase=Phase.WAITING, trial=1, started=now, timers=timers
+        )
+        self._set_timer(now + ADDRESS_BUDGET * timers.test_duration)
 
     def arrived(self, dpc: Dpc) -> None:
         self._send(Arrived(dpc))

@@ -1,0 +1,143 @@
+"""This machine, as the node reaches it: drivers that change it, monitors that listen to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evenet_core.hookspecs import Context
+from evenet_core.linux.address import AddressDriver
+from evenet_core.linux.daemondriver import DaemonDriver
+from evenet_core.linux.files import write_atomic
+from evenet_core.linux.linkdriver import LinkDriver, lower_name
+from evenet_core.linux.metadata import MetadataDriver, Respond
+from evenet_core.linux.monitor import NetlinkMonitor
+from evenet_core.linux.neighbour import NeighbourDriver
+from evenet_core.linux.nftdriver import NftDriver
+from evenet_core.linux.nftmonitor import NftMonitor
+from evenet_core.linux.resolvconf import ResolvConfDriver
+from evenet_core.linux.route import RouteDriver
+from evenet_core.linux.rtnl import Rtnl
+from evenet_core.linux.rule import RuleDriver
+from evenet_core.linux.sysctl import SysctlDriver
+from evenet_core.model.config import DeviceConfig
+from evenet_core.model.facts import LinkFact, link_fact
+from evenet_core.plugins import Plugins
+from evenet_core.reconciler.engine import Engine
+from evenet_core.reconciler.facts import Monitor
+from evenet_core.reconciler.item import Driver, Item, ItemKey
+from evenet_core.settings import NodeSettings
+
+__all__ = ["Kernel"]
+
+
+class Kernel:
+    """Opens and closes everything that touches the system."""
+
+    def __init__(self, plugins: Plugins, settings: NodeSettings, run_dir: Path, state_dir: Path) -> None:
+        self._plugins = plugins
+        self._settings = settings
+        self._run_dir = run_dir
+        self._state_dir = state_dir
+        self._engine: Engine | None = None
+        self.drivers: list[Driver] = []
+        self.monitors: list[Monitor] = []
+
+    def open(self, respond: Respond, facts: Mapping[str, Any]) -> None:
+        """Open sockets and make drivers. `respond` answers metadata requests of apps.
+
+        :raises OSError: the kernel refuses (no privileges).
+        :raises PluginError: two drivers for one kind of item.
+        """
+        self._facts = facts
+        self.rtnl = Rtnl.open()
+        self._listener = Rtnl.open()  # dumps of the monitor do not mix with batches of drivers
+        self._daemons = DaemonDriver(self._run_dir, lambda _: self._suspect("daemon"))
+        self._nft = NftDriver()
+        self._metadata = MetadataDriver(respond)
+        core: list[Driver] = [
+            LinkDriver(self.rtnl),
+            AddressDriver(self.rtnl),
+            RouteDriver(self.rtnl),
+            RuleDriver(self.rtnl),
+            NeighbourDriver(self.rtnl),
+            SysctlDriver(self._state_dir),
+            self._daemons,
+            self._nft,
+            self._metadata,
+        ]
+        if self._settings.resolv_conf:
+            core.append(ResolvConfDriver(Path(self._settings.resolv_conf), self._state_dir))
+        self.drivers = self._plugins.drivers(self._context, core)
+        self.monitors = [
+            NetlinkMonitor(self._listener, self._seen, self._lost),
+            NftMonitor(self._nft.pids, lambda: self._suspect("nft")),
+            *self._plugins.monitors(self._context),
+        ]
+
+    def connect(self, engine: Engine) -> None:
+        """Tell this engine from now on what monitors notice."""
+        self._engine = engine
+
+    async def close(self) -> None:
+        """Close sockets and stop serving; daemons and the kernel's state stay."""
+        await self._daemons.close()
+        await self._metadata.close()
+        self.rtnl.close()
+        self._listener.close()
+
+    def exists(self, key: ItemKey) -> bool:
+        """Whether something that nobody plans is there: a port under its own name or as the lower part of an
+        adapter, or a link that somebody else made."""
+        kind, name = key[0], str(key[1])
+        if kind == "port":
+            return any(self._is_port(candidate) for candidate in (name, lower_name(name)))
+        return kind == "link" and link_fact(name) in self._facts
+
+    def _is_port(self, name: str) -> bool:
+        link = self._facts.get(link_fact(name))
+        return isinstance(link, LinkFact) and link.kind != "bridge"
+
+    def external_keys(self, names: set[str]) -> list[ItemKey]:
+        """What may have come or gone outside of the intent when these facts changed."""
+        keys = []
+        for name in names:
+            if name.startswith("link:"):
+                ifname = name.removeprefix("link:")
+                keys += [ItemKey(("link", ifname)), ItemKey(("port", ifname)), ItemKey(("port", ifname[1:]))]
+        return keys
+
+    @property
+    def writes(self) -> int:
+        """Change requests sent to the kernel so far."""
+        return self.rtnl.writes
+
+    def write_apps(self, config: DeviceConfig) -> None:
+        """Names of the apps that the config wants, for whoever runs them: `<run dir>/apps.json`."""
+        names = [app.name for app in config.apps if app.active]
+        path = self._run_dir / "apps.json"
+        data = json.dumps(names).encode()
+        if not path.exists() or path.read_bytes() != data:
+            write_atomic(path, data, 0o644, sync=False)
+
+    def _context(self, plugin: str) -> Context:
+        return Context(
+            rtnl=self.rtnl,
+            run_dir=self._run_dir,
+            state_dir=self._state_dir,
+            settings=self._settings.of_plugin(plugin),
+        )
+
+    def _seen(self, item: Item, present: bool) -> None:
+        if self._engine is not None:
+            self._engine.seen(item, present)
+
+    def _lost(self, kinds: Sequence[str]) -> None:
+        for kind in kinds:
+            self._suspect(kind)
+
+    def _suspect(self, kind: str) -> None:
+        if self._engine is not None:
+            self._engine.suspect(kind)
