@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_interface
 
-from evenet_core.model.adapters import Adapter, Dpc, Origin, Source, SystemAdapter
+from evenet_core.model.adapters import Adapter, Dpc, Origin, Source, SystemAdapter, built_in_labels
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.networks import IpMode, IpSettings, Network
 from evenet_core.model.ports import Bond, Port, PortKind, PortUse, Vlan
 from evenet_core.model.values import IPInterface
 
-__all__ = ["CONTROLLER_KEY", "built_in_labels", "dpc_from_config"]
+__all__ = ["CONTROLLER_KEY", "dpc_from_config"]
 
 CONTROLLER_KEY = "zedagent"  # EVE's key for what the controller sent
 
@@ -38,18 +38,9 @@ def dpc_from_config(config: DeviceConfig, key: str = CONTROLLER_KEY, origin: Ori
     return Dpc(key=key, time_priority=config.timestamp or _EPOCH, adapters=adapters)
 
 
-def built_in_labels(adapter: Adapter) -> frozenset[str]:
-    """Labels that every adapter gets by itself: `all`, `uplink`, `freeuplink`."""
-    labels = {"all"}
-    if adapter.management:
-        labels.add("uplink")
-        if adapter.cost == 0:
-            labels.add("freeuplink")
-    return frozenset(labels)
-
-
 def _finished(adapter: Adapter, source: Source) -> Adapter:
-    return replace(adapter, labels=adapter.labels | built_in_labels(adapter), source=source)
+    automatic = built_in_labels(management=adapter.management, cost=adapter.cost)
+    return replace(adapter, labels=adapter.labels | automatic, source=source)
 
 
 class _Layers:

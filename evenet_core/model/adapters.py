@@ -19,11 +19,22 @@ __all__ = [
     "Source",
     "SystemAdapter",
     "Usage",
+    "built_in_labels",
 ]
 
 DEFAULT_MTU = 1500  # bytes, Ethernet and WiFi
 
 BUILT_IN_LABELS = frozenset({"all", "uplink", "freeuplink"})  # evenet assigns these by itself
+
+
+def built_in_labels(*, management: bool, cost: int) -> frozenset[str]:
+    """Labels that an adapter gets by itself."""
+    labels = {"all"}
+    if management:
+        labels.add("uplink")
+        if cost == 0:
+            labels.add("freeuplink")
+    return frozenset(labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal
 
 from evenet_core.model.adapters import SystemAdapter
 from evenet_core.model.instances import App, NetworkInstance
 from evenet_core.model.networks import Network, Secret
 from evenet_core.model.ports import Bond, Port, Vlan
-from evenet_core.model.values import Label, Name
+from evenet_core.model.values import Label, LongText, Moment, Name
 
 __all__ = ["DeviceConfig", "Enrolment", "Owner", "PortAccess"]
 
@@ -44,9 +43,9 @@ class Enrolment:
     name: Name
     url: str = ""
     use_controller_proxy: bool = False
-    challenge_password: Secret = Secret("")
+    challenge_password: Secret = field(default_factory=Secret)
     cipher_data: dict[str, object] | None = None
-    ca_pem: tuple[str, ...] = ()
+    ca_pem: tuple[LongText, ...] = ()
     request: dict[str, object] = field(default_factory=dict)
 
 
@@ -56,7 +55,7 @@ class DeviceConfig:
 
     evenet: Literal[1] = 1  # version of the format
     owner: Owner = Owner()
-    timestamp: datetime | None = None
+    timestamp: Moment | None = None
     ports: tuple[Port, ...] = ()
     vlans: tuple[Vlan, ...] = ()
     bonds: tuple[Bond, ...] = ()
@@ -67,4 +66,4 @@ class DeviceConfig:
     port_access: tuple[PortAccess, ...] = ()
     enrolments: tuple[Enrolment, ...] = ()
     settings: dict[Label, str] = field(default_factory=dict)  # device properties by their EVE names
-    other: dict[str, object] = field(default_factory=dict)  # not networking: kept as it came
+    other: dict[str, object] = field(default_factory=dict, repr=False)  # not networking: kept as it came

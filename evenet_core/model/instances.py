@@ -35,6 +35,8 @@ __all__ = [
     "StaticRoute",
 ]
 
+_MAC = "a MAC address in lower case such as 02:16:3e:00:00:01"
+
 
 class InstanceType(StrEnum):
     """Routed with NAT, or bridged."""
@@ -106,7 +108,9 @@ class RateLimit:
     """Packets beyond `rate` per `unit`, after a burst, are dropped."""
 
     rate: Annotated[int, Meta(ge=1, le=2**31)]
-    unit: Annotated[str, Meta(pattern=r"^(second|minute|hour|day)\Z")] = "second"
+    unit: Annotated[str, Meta(pattern=r"^(second|minute|hour|day)\Z", description="second, minute, hour or day")] = (
+        "second"
+    )
     burst: Annotated[int, Meta(ge=0, le=2**31)] = 0
 
 
@@ -126,11 +130,13 @@ class AclRule:
 
     id: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     name: str = ""
-    direction: Annotated[str, Meta(pattern=r"^(both|ingress|egress)\Z")] = "both"
+    direction: Annotated[str, Meta(pattern=r"^(both|ingress|egress)\Z", description="both, ingress or egress")] = "both"
     remote: IPNetwork | None = None
     host: Annotated[str, Meta(max_length=253)] = ""  # also all its subdomains
     instance_members: bool = False  # all apps of the instance and its static DNS entries
-    protocol: Annotated[str, Meta(pattern=r"^[a-z0-9.+-]{0,32}\Z")] = ""
+    protocol: Annotated[
+        str, Meta(pattern=r"^[a-z0-9.+-]{0,32}\Z", description="a protocol such as tcp, or a number")
+    ] = ""
     local_port: PortNumber | None = None
     remote_port: PortNumber | None = None
     remote_port_end: PortNumber | None = None
@@ -147,7 +153,7 @@ class AppInterface:
     name: Name
     network_instance: Name  # its UUID or name
     address: IPAddress | None = None
-    mac: Annotated[str, Meta(pattern=r"^(([0-9a-f]{2}:){5}[0-9a-f]{2})?\Z")] = ""
+    mac: Annotated[str, Meta(pattern=r"^(([0-9a-f]{2}:){5}[0-9a-f]{2})?\Z", description=_MAC)] = ""
     rules: tuple[AclRule, ...] = ()
     access_vlan: Annotated[int, Meta(ge=0, le=4094)] = 0
     allow_discovery: bool = False
@@ -178,7 +184,7 @@ class App:
     stats_address: IPAddress | None = None
     restart_counter: int = 0
     purge_counter: int = 0
-    other: dict[str, object] = field(default_factory=dict)  # not networking: kept as it came
+    other: dict[str, object] = field(default_factory=dict, repr=False)  # not networking: kept as it came
 
     @property
     def key(self) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from evenet_core.model.values import Cost, DhcpRange, IPAddress, IPNetwork, Mtu, Name
+from evenet_core.model.values import Cost, DhcpRange, IPAddress, IPNetwork, LongText, Mtu, Name
 
 __all__ = [
     "AccessPoint",
@@ -117,10 +117,10 @@ class Proxy:
 
     discover: bool = False  # WPAD
     url: str = ""  # explicit address of the PAC file
-    pac: str = ""  # the PAC file itself
+    pac: LongText = ""  # the PAC file itself
     servers: tuple[ProxyServer, ...] = ()
     exceptions: tuple[str, ...] = ()
-    ca_pem: tuple[str, ...] = ()
+    ca_pem: tuple[LongText, ...] = ()
 
 
 class WifiKeyScheme(StrEnum):
@@ -138,7 +138,7 @@ class WifiNetwork:
     ssid: Annotated[str, Meta(min_length=1, max_length=32)]
     key_scheme: WifiKeyScheme = WifiKeyScheme.NONE
     identity: str = ""
-    password: Secret = Secret("")
+    password: Secret = field(default_factory=Secret)
     priority: int = 0
     cipher_data: dict[str, object] | None = None  # encrypted credentials, opaque
 
@@ -185,7 +185,7 @@ class AccessPoint:
     ip_type: str = ""
     auth: str = "none"
     username: str = ""
-    password: Secret = Secret("")
+    password: Secret = field(default_factory=Secret)
     cipher_data: dict[str, object] | None = None
     preferred_plmns: tuple[str, ...] = ()
     preferred_rats: tuple[str, ...] = ()

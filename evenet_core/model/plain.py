@@ -49,6 +49,8 @@ def parse(type_: type, value: Any) -> Any:
     parser = _PARSERS.get(type_)
     if parser is None or not isinstance(value, str):
         raise ValueError(f"expected text, got {type(value).__name__}")
+    if type_ is not Secret and "%" in value:  # ipaddress takes any text as zone, and it would go on into config files
+        raise ValueError("an address with a zone")
     return parser(value)
 
 

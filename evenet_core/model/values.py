@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from ipaddress import (
     IPv4Address,
@@ -25,7 +26,9 @@ __all__ = [
     "IPNetwork",
     "InterfaceName",
     "Label",
+    "LongText",
     "MacAddress",
+    "Moment",
     "Mtu",
     "Name",
     "PortNumber",
@@ -58,10 +61,24 @@ else:
 
 # Linux: 1..15 bytes, no '/', no white space, not '.' or '..' (dev_valid_name in net/core/dev.c);
 # narrower here, because these names reach rules, file names and argument lists.
-InterfaceName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}\Z")]
-MacAddress: TypeAlias = Annotated[str, Meta(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}\Z")]
+InterfaceName: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}\Z",
+        description="an interface name of 1 to 15 letters, digits, '_', '-' and '.'",
+    ),
+]
+MacAddress: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}\Z",
+        description="a MAC address in lower case such as 02:16:3e:00:00:01",
+    ),
+]
 Label: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=128)]
+LongText: TypeAlias = Annotated[str, Meta(max_length=1 << 20, extra={"lines": True})]  # may hold line breaks
+Moment: TypeAlias = Annotated[datetime, Meta(tz=True, description="a time such as 2026-01-31T12:00:00Z")]
 VlanId: TypeAlias = Annotated[int, Meta(ge=1, le=4094)]
 Cost: TypeAlias = Annotated[int, Meta(ge=0, le=255)]
 Mtu: TypeAlias = Annotated[int, Meta(ge=1280, le=65535)]  # L3 MTU in bytes
