@@ -24,6 +24,8 @@ def subnet_problem(instance: NetworkInstance) -> str:
     own, pool = gateway(instance), dhcp_range(instance)
     if own not in subnet:
         return f"gateway {own} is outside of subnet {subnet}"
+    if own in _of_all(subnet):
+        return f"gateway {own} stands for the whole of subnet {subnet}: no host can have it"
     if pool.start not in subnet or pool.end not in subnet:
         return f"DHCP range {pool.start}-{pool.end} is outside of subnet {subnet}"
     if int(pool.start) > int(pool.end):
@@ -46,13 +48,10 @@ def gateway_interface(instance: NetworkInstance) -> IPInterface:
 def dhcp_range(instance: NetworkInstance) -> DhcpRange:
     """Addresses handed out, by default the upper half of the subnet; corrected as EVE corrects them."""
     subnet, own = _subnet(instance), gateway(instance)
-    size = subnet.num_addresses
-    if instance.dhcp_range is not None:
-        start, end = int(instance.dhcp_range.start), int(instance.dhcp_range.end)
-    else:
-        halved = subnet.version == 4 and size >= HALVED_FROM
-        start = int(_nth(subnet, size // 2 if halved else 2))
-        end = int(_nth(subnet, size - 2))
+    pool = instance.dhcp_range or _default_range(subnet)
+    if pool.start not in subnet or pool.end not in subnet:
+        return pool  # nothing to be corrected: `subnet_problem` refuses it
+    start, end = int(pool.start), int(pool.end)
     if start == int(subnet.network_address):
         start += 1
     if start == int(own):
@@ -60,8 +59,24 @@ def dhcp_range(instance: NetworkInstance) -> DhcpRange:
     if subnet.version == 4 and end == int(subnet.broadcast_address):
         end -= 1
     end = min(end, start + MAX_RANGE - 1)
-    like = type(subnet.network_address)
-    return DhcpRange(start=like(start), end=like(max(end, 0)))
+    return DhcpRange(start=_within(subnet, start), end=_within(subnet, end))
+
+
+def _default_range(subnet: IPNetwork) -> DhcpRange:
+    size = subnet.num_addresses
+    halved = subnet.version == 4 and size >= HALVED_FROM
+    return DhcpRange(start=_nth(subnet, size // 2 if halved else 2), end=_nth(subnet, size - 2))
+
+
+def _of_all(subnet: IPNetwork) -> tuple[IPAddress, ...]:
+    """Addresses that mean all hosts, or (RFC 4291, 2.6.1) all routers."""
+    if subnet.version == 4:
+        return (subnet.network_address, subnet.broadcast_address)
+    return (subnet.network_address,)
+
+
+def _within(subnet: IPNetwork, number: int) -> IPAddress:
+    return _nth(subnet, min(number, int(subnet.broadcast_address)) - int(subnet.network_address))
 
 
 def _subnet(instance: NetworkInstance) -> IPNetwork:
