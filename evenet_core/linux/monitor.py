@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 
 from evenet_core.linux.address import address_item
 from evenet_core.linux.linkdriver import link_items
 from evenet_core.linux.linkmark import found_port, is_veth, lower_name
 from evenet_core.linux.links import LinkInfo, all_links, decode_link, is_whole
+from evenet_core.linux.listen import discard, waiting
 from evenet_core.linux.neighbour import neighbour_item
 from evenet_core.linux.netlink import NetlinkError, Reply, replies
 from evenet_core.linux.route import route_item
-from evenet_core.linux.rtnl import LARGEST, Rtnl, open_socket
+from evenet_core.linux.rtnl import Rtnl, open_socket
 from evenet_core.linux.rule import rule_item
 from evenet_core.model.facts import LinkFact, link_fact
 from evenet_core.reconciler.facts import FULL_PICTURE, FactChange
@@ -31,8 +32,6 @@ __all__ = ["NetlinkMonitor"]
 GROUPS = (1, 3, 5, 7, 8, 9, 11, 19)
 NEWLINK, DELLINK, DELADDR = 16, 17, 21
 KINDS = ("link", "address", "route", "rule", "neighbour")
-BURST = 1000  # datagrams that are read at one go
-DISCARD = 100_000  # more than the socket's buffer holds
 
 
 @dataclass(slots=True)
@@ -92,13 +91,13 @@ class NetlinkMonitor:
     async def _read(self, opened: socket.socket) -> list[FactChange]:
         burst = _Burst()
         try:
-            for data in _waiting(opened):
+            for data in waiting(opened):
                 for reply in replies(data):
                     self._take(reply, burst)
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise
-            _discard(opened)  # it is older than what is read now
+            discard(opened)  # it is older than what is read now
             self._lost(KINDS)
             return await self._resync()
         for item, present in burst.items.values():
@@ -178,26 +177,6 @@ class NetlinkMonitor:
             kind=link.kind,
             ours=link.ours,
         )
-
-
-def _waiting(opened: socket.socket) -> Iterator[bytes]:
-    """Datagrams that are there; what a flood leaves over wakes us again."""
-    for _ in range(BURST):
-        try:
-            yield opened.recv(LARGEST)
-        except BlockingIOError:
-            return
-
-
-def _discard(opened: socket.socket) -> None:
-    for _ in range(DISCARD):
-        try:
-            opened.recv(1)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
 
 
 def _decoded(reply: Reply, names: dict[int, str]) -> Item | None:
