@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from evenet_core.model.adapters import Adapter
+from evenet_core.model.hardware import PortDevice, PortIdentity, PortQuirks
 from evenet_core.model.policy import FirewallPolicy
-from evenet_core.model.ports import PortKind
 from evenet_core.model.resolved import Instance, Vif
 from evenet_core.reconciler.facts import Facts, Monitor
 from evenet_core.reconciler.item import Driver, Item
@@ -51,36 +51,6 @@ class PluginInfo:
     summary: str = ""
     capabilities: tuple[str, ...] = ()  # link.ethernet, ni.switch, firewall.nftables, ipv6 ...
     settings_schema: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortDevice:
-    """A network device as udev and the kernel describe it."""
-
-    ifname: str
-    properties: Mapping[str, str] = field(default_factory=dict)  # udev properties
-    driver: str = ""
-    mac: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortIdentity:
-    """What a device is, and the addresses that stay when its name does not."""
-
-    kind: PortKind
-    pci: str = ""
-    usb: str = ""
-    serial: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortQuirks:
-    """Vendor knowledge about one NIC or modem."""
-
-    reason: str  # one sentence for people
-    offloads_off: tuple[str, ...] = ()  # ethtool feature names
-    settle_seconds: float = 0.0
-    max_virtual_functions: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 | name | value | from |
 |---|---|---|
 | `link:IFNAME` | `LinkFact` | netlink monitor |
+| `hardware:IFNAME` | `PortDevice`; by the name of the port, whatever the device is called | hardware monitor |
 | `lease:IFNAME/SOURCE` | `Lease` | lease monitors (dhcp, cellular) |
 | `app-lease:BRIDGE/MAC` | address as text | lease files of NI services |
 | `route-choice:INSTANCE/DESTINATION` | label of the chosen port | prober |
@@ -12,7 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["LinkFact", "lease_fact", "link_fact", "route_choice_fact"]
+__all__ = ["HARDWARE", "LinkFact", "hardware_fact", "lease_fact", "link_fact", "route_choice_fact"]
+
+HARDWARE = "hardware:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,11 @@ class LinkFact:
 def link_fact(ifname: str) -> str:
     """Name of the fact on a link."""
     return f"link:{ifname}"
+
+
+def hardware_fact(ifname: str) -> str:
+    """Name of the fact on the device behind a port."""
+    return f"{HARDWARE}{ifname}"
 
 
 def lease_fact(ifname: str, source: str) -> str:
