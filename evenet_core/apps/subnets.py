@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_interface
 from evenet_core.model.instances import NetworkInstance
 from evenet_core.model.values import DhcpRange, IPAddress, IPInterface, IPNetwork
 
-__all__ = ["MAX_RANGE", "dhcp_range", "gateway", "gateway_interface", "subnet_problem"]
+__all__ = ["MAX_RANGE", "addresses_of_all", "dhcp_range", "gateway", "gateway_interface", "subnet_problem"]
 
 MIN_ADDRESSES = 4  # network, gateway, one app, broadcast
 HALVED_FROM = 16  # addresses: from here on the lower half is left to static addresses
@@ -24,7 +24,7 @@ def subnet_problem(instance: NetworkInstance) -> str:
     own, pool = gateway(instance), dhcp_range(instance)
     if own not in subnet:
         return f"gateway {own} is outside of subnet {subnet}"
-    if own in _of_all(subnet):
+    if own in addresses_of_all(subnet):
         return f"gateway {own} stands for the whole of subnet {subnet}: no host can have it"
     if pool.start not in subnet or pool.end not in subnet:
         return f"DHCP range {pool.start}-{pool.end} is outside of subnet {subnet}"
@@ -62,17 +62,17 @@ def dhcp_range(instance: NetworkInstance) -> DhcpRange:
     return DhcpRange(start=_within(subnet, start), end=_within(subnet, end))
 
 
-def _default_range(subnet: IPNetwork) -> DhcpRange:
-    size = subnet.num_addresses
-    halved = subnet.version == 4 and size >= HALVED_FROM
-    return DhcpRange(start=_nth(subnet, size // 2 if halved else 2), end=_nth(subnet, size - 2))
-
-
-def _of_all(subnet: IPNetwork) -> tuple[IPAddress, ...]:
+def addresses_of_all(subnet: IPNetwork) -> tuple[IPAddress, ...]:
     """Addresses that mean all hosts, or (RFC 4291, 2.6.1) all routers."""
     if subnet.version == 4:
         return (subnet.network_address, subnet.broadcast_address)
     return (subnet.network_address,)
+
+
+def _default_range(subnet: IPNetwork) -> DhcpRange:
+    size = subnet.num_addresses
+    halved = subnet.version == 4 and size >= HALVED_FROM
+    return DhcpRange(start=_nth(subnet, size // 2 if halved else 2), end=_nth(subnet, size - 2))
 
 
 def _within(subnet: IPNetwork, number: int) -> IPAddress:

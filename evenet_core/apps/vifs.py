@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from evenet_core.apps.macs import vif_mac
 from evenet_core.apps.numbers import Numbers
-from evenet_core.apps.subnets import dhcp_range, gateway, subnet_problem
+from evenet_core.apps.subnets import addresses_of_all, dhcp_range, gateway, subnet_problem
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.instances import App, AppInterface, InstanceType, NetworkInstance
 from evenet_core.model.resolved import Vif
@@ -43,7 +43,7 @@ def resolve_vifs(
 
     An interface that cannot be realised is there too, with the reason in `error`.
     """
-    instances = {name: i for i in config.network_instances for name in (i.name, i.key)}
+    instances = {i.name: i for i in config.network_instances} | {i.key: i for i in config.network_instances}
     numbers = numbers.keep("bridge", [i.key for i in config.network_instances])
     numbers = numbers.keep("app", [app.key for app in config.apps])
     numbers, apps = numbers.allocate_all("app", [app.key for app in config.apps], 1, MAX_APPS)
@@ -51,16 +51,14 @@ def resolve_vifs(
     for app in config.apps:
         for place, interface in enumerate(_ordered(app), start=1):
             instance = instances.get(interface.network_instance)
-            if instance is not None:
+            if instance is not None and app.active:
                 members[instance.key].append(_Member(app, interface, place, apps.get(app.key, 0)))
     found: dict[str, tuple[Vif, ...]] = {}
     for instance in config.network_instances:
-        vifs = [_vif(member, instance, numbers, settings) for member in members[instance.key]]
-        vifs = _without_twins(vifs)
+        vifs = _without_twins([_vif(member, instance, numbers, settings) for member in members[instance.key]])
         if instance.type is InstanceType.LOCAL:
             vifs, numbers = _addressed(instance, members[instance.key], vifs, numbers)
-        active = [vif for member, vif in zip(members[instance.key], vifs, strict=True) if member.app.active]
-        found[instance.key] = tuple(active)
+        found[instance.key] = tuple(vifs)
     return found, numbers
 
 
@@ -123,8 +121,8 @@ def _without_twins(vifs: Sequence[Vif]) -> list[Vif]:
     holders: dict[str, Vif] = {}
     checked = []
     for vif in vifs:
-        holder = holders.setdefault(vif.mac, vif)
-        twin = holder is not vif and not vif.error
+        holder = vif if vif.error else holders.setdefault(vif.mac, vif)
+        twin = holder is not vif
         checked.append(replace(vif, error=f"MAC {vif.mac} is already that of {_called(holder)}") if twin else vif)
     return checked
 
@@ -143,7 +141,8 @@ def _addressed(
         return list(vifs), numbers
     given_range = dhcp_range(instance)
     numbers, given = numbers.allocate_all(pool, dynamic, 0, int(given_range.end) - int(given_range.start))
-    static = _static_problems(instance, members, given_range)
+    working = [member for member, vif in zip(members, vifs, strict=True) if not vif.error]
+    static = _static_problems(instance, working, given_range)
     addressed = []
     for member, vif in zip(members, vifs, strict=True):
         address, error = member.interface.address, static.get(member.key, "")
@@ -170,6 +169,10 @@ def _static_problems(instance: NetworkInstance, members: Iterable[_Member], give
         holder = holders.setdefault(address, member)
         if address not in instance.subnet:
             problems[member.key] = f"address {address} is outside of subnet {instance.subnet}"
+        elif address in addresses_of_all(instance.subnet):
+            problems[member.key] = (
+                f"address {address} stands for the whole of subnet {instance.subnet}: no app can have it"
+            )
         elif int(given.start) <= int(address) <= int(given.end):
             problems[member.key] = f"address {address} is inside of DHCP range {given.start}-{given.end}"
         elif address == gateway(instance):

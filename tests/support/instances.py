@@ -72,6 +72,4 @@ def resolve(
     number = given.get("bridge", instance.key)
     assert number is not None
     choices = chosen or {}
-    return resolve_instance(
-        instance, found[instance.key], ports, lambda d: choices.get(str(d)), number, settings
-    )
+    return resolve_instance(instance, found[instance.key], ports, lambda d: choices.get(str(d)), number, settings)
