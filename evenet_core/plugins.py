@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import pluggy
 
 from evenet_core.errors import EvenetError, NotSupported, PluginError
 from evenet_core.hookspecs import API_VERSION, Context, EvenetSpec, PluginInfo, PortDevice, PortIdentity, PortQuirks
 from evenet_core.model.adapters import Adapter
+from evenet_core.model.plain import from_plain, to_plain
 from evenet_core.model.policy import FirewallPolicy
 from evenet_core.model.resolved import Instance, Vif
 from evenet_core.reconciler.facts import Facts, Monitor
@@ -27,6 +28,7 @@ from evenet_core.reconciler.item import Driver, Item
 __all__ = ["GROUP", "Answer", "Found", "Plugins"]
 
 GROUP = "evenet.plugins"
+T = TypeVar("T")
 SLOW = 1.0  # seconds after which a hook is reported: hooks are pure and quick
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ class Plugins:
         self._infos: dict[str, PluginInfo] = {}
         self._kinds: dict[str, tuple[str, ...]] = {}
         self._slow: set[tuple[str, str]] = set()
-        self._errors: dict[str, str] = {}  # of hooks that are asked for the whole node, by plugin
+        self._errors: dict[str, str] = {}  # of hooks that are asked about the node or its hardware, by plugin
         for one in _installed(disabled) if found is None else found:
             self._register(one, disabled)
 
@@ -94,8 +96,8 @@ class Plugins:
     def identify(self, device: PortDevice) -> PortIdentity | None:
         """What a device is, as the first plugin that knows it says."""
         for name, call in self._implementations("evenet_identify_port", device=device):
-            identity, _ = self._guarded(name, "evenet_identify_port", device.ifname, call)
-            if isinstance(identity, PortIdentity):
+            identity = self._told(name, "evenet_identify_port", device, call, PortIdentity)
+            if identity is not None:
                 return identity
         return None
 
@@ -103,10 +105,24 @@ class Plugins:
         """What plugins know about a piece of hardware, with the plugin's name."""
         found = []
         for name, call in self._implementations("evenet_port_quirks", device=device, identity=identity):
-            quirks, _ = self._guarded(name, "evenet_port_quirks", device.ifname, call)
-            if isinstance(quirks, PortQuirks):
+            quirks = self._told(name, "evenet_port_quirks", device, call, PortQuirks)
+            if quirks is not None:
                 found.append((name, quirks))
         return found
+
+    def _told(self, name: str, hook: str, device: PortDevice, call: Callable[[], Any], type_: type[T]) -> T | None:
+        """What a hook says of a device. What it must not say is shown with the plugin, and counts as nothing."""
+        value, error = self._guarded(name, hook, device.ifname, call)
+        if error is None and value is not None:
+            try:
+                if not isinstance(value, type_):
+                    raise TypeError(f"{type(value).__name__}; expected {type_.__name__} or None")
+                return from_plain(to_plain(value), type_)  # its fields are what they are declared to be
+            except (TypeError, ValueError) as wrong:
+                error = PluginError(name, hook, f"returned for {device.ifname}: {wrong}")
+        if error is not None:
+            self._errors[name] = str(error)
+        return None
 
     # -- what runs ------------------------------------------------------------------------------------
 

@@ -13,8 +13,10 @@ from evenet_core.linux.l3 import addressing
 from evenet_core.model.adapters import DEFAULT_MTU, Adapter, Usage
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.facts import LinkFact, link_fact, route_choice_fact
+from evenet_core.model.hardware import PortQuirks
 from evenet_core.model.ports import Port, PortUse
 from evenet_core.model.resolved import InstanceRoute, Vif
+from evenet_core.planning.hardware import KnownPort, mismatch
 from evenet_core.planning.planner import ObjectId, Planner
 from evenet_core.reconciler.facts import Facts
 
@@ -132,6 +134,7 @@ def _port(view: View, adapter: Adapter) -> dict[str, Any]:
     candidate = view.verification.candidate
     results = candidate.port(adapter.label) if candidate else Results()
     planning = view.planner.errors.get(("adapter", adapter.label)) or []
+    known = view.planner.hardware.port(adapter.ifname, facts) if not (adapter.vlan or adapter.bond) else None
     carrier = (below or link).carrier if (below or link) else None
     return {
         "label": adapter.label,
@@ -153,7 +156,31 @@ def _port(view: View, adapter: Adapter) -> dict[str, Any]:
         "last_succeeded": timestamp(results.last_succeeded),
         "last_failed": timestamp(results.last_failed),
         "error": _port_error(adapter, planning, carrier, link, results),
-        "warning": results.last_warning or None,
+        "warning": results.last_warning or mismatch(adapter.kind, adapter.pci, adapter.usb, known) or None,
+        **_hardware(adapter.pci, adapter.usb, known),
+    }
+
+
+def _hardware(pci: str, usb: str, known: KnownPort | None) -> dict[str, Any]:
+    """The device behind a port: addresses as found, or else as configured, and what plugins know about it."""
+    identity = known.identity if known else None
+    return {
+        "pci": (identity.pci if identity else "") or pci or None,
+        "usb": (identity.usb if identity else "") or usb or None,
+        "driver": (known.device.driver if known else "") or None,
+        "quirks": [_quirks(plugin, quirks) for plugin, quirks in (known.quirks if known else ())],
+    }
+
+
+def _quirks(plugin: str, quirks: PortQuirks) -> dict[str, Any]:
+    """`not_acted_on` names what is known, shown, and left to others so far."""
+    shown = {"settle_seconds": quirks.settle_seconds or None, "max_virtual_functions": quirks.max_virtual_functions}
+    return {
+        "plugin": plugin,
+        "reason": quirks.reason,
+        "offloads_off": list(quirks.offloads_off),
+        **shown,
+        "not_acted_on": [name for name, value in shown.items() if value is not None],
     }
 
 
@@ -178,10 +205,9 @@ def _unused_ports(view: View) -> list[dict[str, Any]]:
 
 def _bare_port(view: View, port: Port) -> dict[str, Any]:
     link: LinkFact | None = view.facts.get(link_fact(port.interface))
+    known = view.planner.hardware.port(port.interface, Facts(view.facts))
     usage = {PortUse.DEDICATED: Usage.DEDICATED, PortUse.DISABLED: Usage.DISABLED}.get(port.use, Usage.L2_ONLY)
-    empty: dict[str, Any] = dict.fromkeys(
-        ("domain", "table", "last_succeeded", "last_failed", "error", "warning"), None
-    )
+    empty: dict[str, Any] = dict.fromkeys(("domain", "table", "last_succeeded", "last_failed", "error"), None)
     return {
         "label": port.label,
         "ifname": port.interface,
@@ -198,6 +224,8 @@ def _bare_port(view: View, port: Port) -> dict[str, Any]:
         "dns_servers": [],
         "ntp_servers": [],
         **empty,
+        "warning": mismatch(port.kind, port.pci, port.usb, known) or None,
+        **_hardware(port.pci, port.usb, known),
     }
 
 

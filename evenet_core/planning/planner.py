@@ -16,13 +16,14 @@ from evenet_core.apps.conflicts import conflicts
 from evenet_core.apps.instances import matching_ports, resolve_instance
 from evenet_core.apps.policies import device_policy, instance_policy, vif_policy
 from evenet_core.apps.vifs import AppSettings
-from evenet_core.linux.metadata import MetadataService
 from evenet_core.linux.l3 import addressing
+from evenet_core.linux.metadata import MetadataService
 from evenet_core.model.adapters import DEFAULT_MTU, Adapter
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.facts import link_fact, route_choice_fact
 from evenet_core.model.instances import InstanceType, NetworkInstance
 from evenet_core.model.resolved import Instance, InstancePort, Vif
+from evenet_core.planning.hardware import Hardware
 from evenet_core.planning.names import plan_names
 from evenet_core.plugins import Answer, Plugins
 from evenet_core.reconciler.facts import Facts
@@ -74,6 +75,7 @@ class Planner:
 
     def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins
+        self.hardware = Hardware(plugins)
         self.inputs = Inputs()
         self.errors: dict[ObjectId, list[str]] = {}
         self.instances: dict[str, Instance] = {}
@@ -115,6 +117,8 @@ class Planner:
             return
         link = self._plugins.plan_link(adapter, facts)
         answers.take(link, f"no installed plugin brings up {_what(adapter)} {adapter.label}")
+        if link.items is not None:
+            answers.items.extend(self.hardware.offloads(adapter, facts))
         if adapter.has_ip and link.items is not None:
             given = self._plugins.plan_addressing(adapter, facts)
             answers.take(given, f"no installed plugin gives adapter {adapter.label} its addresses")

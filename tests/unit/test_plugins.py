@@ -311,6 +311,49 @@ def test_quirks_of_all_plugins_count_and_nonsense_does_not() -> None:
 
 
 @pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        ("tso", "str; expected PortQuirks or None"),
+        (PortQuirks(reason=cast(Any, None)), "Expected `str`, got `null` - at `$.reason`"),
+        (PortQuirks(reason="x", offloads_off=cast(Any, "tso")), "Expected `array`, got `str` - at `$.offloads_off`"),
+        (
+            PortQuirks(reason="x", offloads_off=cast(Any, (object(),))),
+            "object has no plain form",
+        ),
+    ],
+)
+def test_quirks_that_are_none_are_shown_with_their_plugin(answer: Any, complaint: str) -> None:
+    class Nonsense(Silent):
+        @hookimpl
+        def evenet_port_quirks(self, device: PortDevice) -> Any:
+            return answer
+
+    found = plugins(("nonsense", Nonsense()))
+
+    assert found.quirks(NIC, PortIdentity(kind=PortKind.ETHERNET)) == []
+    words = f"plugin nonsense: evenet_port_quirks returned for eth0: {complaint}"
+    assert described(found, "nonsense")["error"] == words
+
+
+def test_a_device_that_one_plugin_fails_at_is_shown_to_the_next() -> None:
+    class Fails(Silent):
+        @hookimpl(tryfirst=True)
+        def evenet_identify_port(self, device: PortDevice) -> Any:
+            raise OSError("no such bus")
+
+    class Knows(Silent):
+        @hookimpl
+        def evenet_identify_port(self, device: PortDevice) -> PortIdentity:
+            return PortIdentity(kind=PortKind.WIFI)
+
+    found = plugins(("fails", Fails()), ("knows", Knows()))
+
+    assert found.identify(NIC) == PortIdentity(kind=PortKind.WIFI)
+    words = "plugin fails: evenet_identify_port failed for eth0: OSError: no such bus"
+    assert described(found, "fails")["error"] == words
+
+
+@pytest.mark.parametrize(
     ("kind", "words"),
     [(PortKind.WIFI, "WiFi adapter uplink0 cannot join a network"), (PortKind.CELLULAR, "cellular adapter uplink0")],
 )
