@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from evenet_core.hookspecs import PluginInfo, PortDevice, PortIdentity, hookimpl
+from evenet_core.linux.bus import pci_address, usb_address
 from evenet_core.linux.l3 import addressing
 from evenet_core.linux.link import PortBridge, PortLink
 from evenet_core.model.adapters import DEFAULT_MTU, Adapter
@@ -12,7 +13,7 @@ from evenet_core.reconciler.item import Item
 
 __version__ = "0.1.0"
 
-WIRELESS = {"wlan", "wwan"}  # DEVTYPE of udev
+WIRELESS = {"wlan", "wwan"}  # DEVTYPE, by the kernel
 
 
 @hookimpl
@@ -32,8 +33,9 @@ def evenet_identify_port(device: PortDevice) -> PortIdentity | None:
         return None
     return PortIdentity(
         kind=PortKind.ETHERNET,
-        pci=device.properties.get("ID_PATH", "").removeprefix("pci-"),
-        serial=device.properties.get("ID_NET_NAME_MAC", ""),
+        pci=pci_address(device),
+        usb=usb_address(device),
+        serial=device.properties.get("ID_SERIAL_SHORT", ""),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evenet_core.errors import NotSupported
 from evenet_core.hookspecs import PluginInfo, PortDevice, PortIdentity, hookimpl
+from evenet_core.linux.bus import pci_address, usb_address
 from evenet_core.model.adapters import Adapter
 from evenet_core.model.ports import PortKind
 from evenet_core.reconciler.facts import Facts
@@ -19,9 +20,15 @@ def evenet_plugin_info() -> PluginInfo:
 
 @hookimpl
 def evenet_identify_port(device: PortDevice) -> PortIdentity | None:
+    """What the kernel calls a wireless LAN device (net/wireless/core.c: `wiphy_type`)."""
     if device.properties.get("DEVTYPE") != "wlan":
         return None
-    return PortIdentity(kind=PortKind.WIFI, usb=device.properties.get("ID_USB_INTERFACE_NUM", ""))
+    return PortIdentity(
+        kind=PortKind.WIFI,
+        pci=pci_address(device),
+        usb=usb_address(device),
+        serial=device.properties.get("ID_SERIAL_SHORT", ""),
+    )
 
 
 @hookimpl
