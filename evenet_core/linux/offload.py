@@ -132,6 +132,7 @@ def _note(item: Offload, device: LinkInfo | None, memory: dict[str, _Known]) -> 
     ours = meant(item.feature, features(device.name))
     if not ours:
         raise DriverError(f"{item.description}: the kernel knows no such feature", retryable=False)
+    _refuse(item, [name for name, feature in ours.items() if feature.on and not feature.changeable])
     known = memory.get(item.link)
     if known is None or known.index != device.index:
         known = _Known(device.index)
@@ -139,12 +140,17 @@ def _note(item: Offload, device: LinkInfo | None, memory: dict[str, _Known]) -> 
     memory[item.link] = replace(known, off=known.off | {item.feature}, found=found)
 
 
-def _switch_off(item: Offload, device: LinkInfo, memory: Mapping[str, _Known]) -> None:
-    on = _on(item.feature, device)
-    if on:
+def _switch_off(item: Offload, device: LinkInfo, memory: dict[str, _Known]) -> None:
+    if on := _on(item.feature, device):
         set_features(device.name, dict.fromkeys(on, False))
         if still := _on(item.feature, device):
-            raise DriverError(f"{item.description}: the driver keeps {', '.join(still)} on")
+            _give_back(item, device, memory)
+            _refuse(item, still)
+
+
+def _refuse(item: Offload, still: Sequence[str]) -> None:
+    if still:
+        raise DriverError(f"{item.description}: the driver keeps {', '.join(still)} on")
 
 
 def _give_back(item: Offload, device: LinkInfo | None, memory: dict[str, _Known]) -> None:
