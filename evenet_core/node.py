@@ -30,7 +30,7 @@ from evenet_core.errors import EvenetError
 from evenet_core.formats import Document
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
-from evenet_core.model.facts import link_fact, route_choice_fact
+from evenet_core.model.facts import HARDWARE, link_fact, route_choice_fact
 from evenet_core.model.resolved import InstancePort
 from evenet_core.planning.planner import Inputs, ObjectId, Planner, adapter_port
 from evenet_core.plugins import Plugins
@@ -343,6 +343,7 @@ class Node:
     def _inputs(self, config: DeviceConfig, dpc: Dpc | None) -> tuple[Inputs, Numbers]:
         """What planning starts from, with every number given that config and DPC need."""
         adapters, numbers = _numbered(dpc.adapters if dpc else (), self._numbers)
+        adapters = tuple(self._planner.hardware.named(adapter, self._facts.values) for adapter in adapters)
         of_instances: dict[str, int] = {}
         for instance in config.network_instances:
             numbers, of_instances[instance.key] = numbers.allocate("bridge", instance.key, 1, 4000)
@@ -377,6 +378,10 @@ class Node:
     def _facts_changed(self, names: set[str]) -> None:
         if not self._ready:
             return
+        candidate = self._verifier.state.candidate
+        nameless = candidate is not None and any(not adapter.ifname for adapter in candidate.dpc.adapters)
+        if nameless and any(name.startswith(HARDWARE) for name in names):
+            self._engine.update(self._refresh())  # they may have got their names, or lost them
         delta = self._fragments.facts_changed(names)
         self._engine.update(delta)
         self._engine.external_changed(self._kernel.external_keys(names))

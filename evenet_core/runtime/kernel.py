@@ -11,12 +11,14 @@ from evenet_core.hookspecs import Context
 from evenet_core.linux.address import AddressDriver
 from evenet_core.linux.daemondriver import DaemonDriver
 from evenet_core.linux.files import write_atomic
+from evenet_core.linux.hardware import HardwareMonitor
 from evenet_core.linux.linkdriver import LinkDriver, lower_name
 from evenet_core.linux.metadata import MetadataDriver, Respond
 from evenet_core.linux.monitor import NetlinkMonitor
 from evenet_core.linux.neighbour import NeighbourDriver
 from evenet_core.linux.nftdriver import NftDriver
 from evenet_core.linux.nftmonitor import NftMonitor
+from evenet_core.linux.offload import OffloadDriver
 from evenet_core.linux.resolvconf import ResolvConfDriver
 from evenet_core.linux.route import RouteDriver
 from evenet_core.linux.rtnl import Rtnl
@@ -64,6 +66,7 @@ class Kernel:
             RuleDriver(self.rtnl),
             NeighbourDriver(self.rtnl),
             SysctlDriver(self._state_dir),
+            OffloadDriver(self.rtnl, self._state_dir),
             self._daemons,
             self._nft,
             self._metadata,
@@ -73,6 +76,7 @@ class Kernel:
         self.drivers = self._plugins.drivers(self._context, core)
         self.monitors = [
             NetlinkMonitor(self._listener, self._seen, self._lost),
+            HardwareMonitor(self._listener, lambda: self._suspect("offload")),
             NftMonitor(self._nft.pids, lambda: self._suspect("nft")),
             *self._plugins.monitors(self._context),
         ]
