@@ -57,6 +57,8 @@ def default_wanted(
 def matching(route: StaticRoute, ports: Iterable[InstancePort]) -> list[InstancePort]:
     """Ports that a route may leave by: those that its label means, whose network holds its gateway."""
     labelled = [port for port in ports if not route.port or port.answers_to(route.port)]
+    if not _of_one_family(route):
+        return []
     if route.gateway is None:
         return labelled if route.port else []
     return [port for port in labelled if _reaches(port, route.gateway)]
@@ -105,8 +107,9 @@ def instance_routes(instance: Instance, chosen: Chosen) -> tuple[tuple[InstanceR
 
 def _default_given(instance: NetworkInstance) -> bool:
     """Whether the operator wrote a default route for the node to use; one via an app is for the other apps."""
-    assert instance.subnet is not None
-    return any(not r.destination.prefixlen and not _inside(r, instance.subnet) for r in instance.routes)
+    subnet = instance.subnet
+    assert subnet is not None
+    return any(r.destination == DEFAULTS[subnet.version] and not _inside(r, subnet) for r in instance.routes)
 
 
 def _installed(route: StaticRoute, candidates: Sequence[InstancePort], chosen: Chosen) -> InstanceRoute | None:
@@ -157,7 +160,8 @@ def _connected(instance: Instance, subnet: IPNetwork) -> Iterable[InstanceRoute]
 def app_routes(instance: Instance) -> tuple[InstanceRoute, ...]:
     """Routes handed to apps, in EVE's order. Who is a gateway itself is not told its own (the plugin leaves them out).
 
-    A destination may stand there twice, first via an app, later via the bridge: for that very app.
+    A destination may stand there twice, first via an app, later via the bridge: for that very app. Where leases are
+    /32, each next hop comes first as a host on the link: dhcpcd takes the subnet's own route for a host route.
     """
     assert instance.subnet is not None
     assert instance.gateway is not None
@@ -172,23 +176,31 @@ def app_routes(instance: Instance) -> tuple[InstanceRoute, ...]:
         kind = RouteKind.STATIC if route.destination.prefixlen else RouteKind.DEFAULT
         if _inside(route, subnet):
             told.append((route.destination, route.gateway, kind))
-        elif route.gateway is None or any(_reaches(port, route.gateway) for port in instance.ports):
+        elif matching(route, instance.ports):
             told.append((route.destination, bridge, kind))
     if config.propagate_connected_routes:
         networks = [ip_network(address.network) for port in instance.ports for address in port.addresses]
         told += [(network, bridge, RouteKind.CONNECTED) for network in networks]
     if instance.announce_default:
         told.append((DEFAULTS[subnet.version], bridge, RouteKind.DEFAULT))
-    unique = dict.fromkeys(told)
+    if instance.host_routes_only:
+        told[:0] = [(ip_network(via), None, RouteKind.CONNECTED) for _, via, _ in told if via is not None]
+    unique: dict[tuple[IPNetwork, IPAddress | None], RouteKind] = {}
+    for destination, via, kind in told:
+        if destination.version == subnet.version:
+            unique.setdefault((destination, via), kind)
     return tuple(
         InstanceRoute(destination=destination, via=via, ifname=instance.bridge, kind=kind)
-        for destination, via, kind in unique
-        if destination.version == subnet.version
+        for (destination, via), kind in unique.items()
     )
 
 
 def _inside(route: StaticRoute, subnet: IPNetwork) -> bool:
     return route.gateway is not None and route.gateway in subnet
+
+
+def _of_one_family(route: StaticRoute) -> bool:
+    return route.gateway is None or route.gateway.version == route.destination.version
 
 
 def _reaches(port: InstancePort, gateway: IPAddress) -> bool:
