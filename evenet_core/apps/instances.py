@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Any
 
 from evenet_core.apps.macs import bridge_mac
+from evenet_core.apps.policies import hosts_of
 from evenet_core.apps.routes import announce_default, app_routes, default_wanted, instance_routes, matching
 from evenet_core.apps.subnets import gateway_interface, subnet_problem
 from evenet_core.apps.vifs import AppSettings
@@ -76,13 +78,15 @@ def resolve_instance(  # noqa: PLR0917  each is what the planner has at hand
     number: int,
     settings: AppSettings,
     conflicts: str = "",
+    refused: Mapping[str, str] = MappingProxyType({}),
 ) -> Instance:
     """The instance as it is to be, given what its ports have at this moment.
 
     :param chosen: label of the port that probing chose for a destination, if it did
     :param conflicts: why its subnet cannot be used here (`apps.conflicts`)
+    :param refused: why it cannot have some of its ports, by label (`apps.portuse`)
     """
-    usable, problems = _usable_ports(instance, ports)
+    usable, problems = _usable_ports(instance, ports, refused)
     mtu, mtu_problem = _mtu(instance, usable)
     common: dict[str, Any] = {
         "config": instance,
@@ -103,7 +107,7 @@ def resolve_instance(  # noqa: PLR0917  each is what the planner has at hand
             found, more = _local(found, chosen)
             problems += more
     members = tuple(replace(vif, bridge=found.bridge, mtu=mtu) for vif in vifs)
-    hosts = {rule.host: None for vif in members if not vif.error for rule in vif.rules if rule.host}
+    hosts = hosts_of(rule for vif in members if not vif.error for rule in vif.rules)
     error = "\n".join(problem for problem in (*problems, mtu_problem) if problem)
     return replace(found, vifs=members, host_sets=tuple(hosts), error=error)
 
@@ -111,19 +115,12 @@ def resolve_instance(  # noqa: PLR0917  each is what the planner has at hand
 # -- ports --------------------------------------------------------------------------------------------
 
 
-def _usable_ports(instance: NetworkInstance, ports: Sequence[InstancePort]) -> tuple[list[InstancePort], list[str]]:
-    """Ports that can serve the instance, and what is wrong with the others (spec, B.5)."""
-    switch, several = instance.type is InstanceType.SWITCH, len(ports) > 1
-    usable, problems = [], []
-    for port in ports:
-        if not port.ifname:
-            problems.append(f"port {port.label} has no interface name")
-        elif not switch and not port.l3:
-            problems.append(f"port {port.label} has no IP configuration: a local network instance cannot use it")
-        elif switch and several and port.l3:
-            problems.append(f"port {port.label} has an IP configuration: it cannot be one of several in a switch")
-        else:
-            usable.append(port)
+def _usable_ports(
+    instance: NetworkInstance, ports: Sequence[InstancePort], refused: Mapping[str, str]
+) -> tuple[list[InstancePort], list[str]]:
+    """Ports that can serve the instance, and what is wrong with the others."""
+    usable = [port for port in ports if port.label not in refused]
+    problems = [refused[port.label] for port in ports if port.label in refused]
     if instance.port and not ports:
         problems.append(f"no port matches label {instance.port}")
     return usable, problems

@@ -12,7 +12,7 @@ from evenet_core.model.policy import DevicePolicy, Forward, InstancePolicy, Poli
 from evenet_core.model.resolved import Instance, Vif
 from evenet_core.model.values import IPAddress, IPNetwork
 
-__all__ = ["device_policy", "instance_policy", "vif_policy"]
+__all__ = ["device_policy", "hosts_of", "instance_policy", "vif_policy"]
 
 CLAMP = "app.enable.tcp.mss.clamping"  # device property, on unless it says otherwise
 
@@ -23,7 +23,7 @@ def device_policy(adapters: Iterable[Adapter], config: DeviceConfig) -> DevicePo
     return DevicePolicy(
         ports=tuple((a.ifname, a.table) for a in adapters if a.has_ip and a.ifname and a.table),
         clamp_mss=config.settings.get(CLAMP, "true").lower() != "false",
-        host_sets=tuple(sorted({rule.host for rule in rules if rule.host})),
+        host_sets=tuple(sorted(hosts_of(rules))),
     )
 
 
@@ -55,6 +55,15 @@ def vif_policy(instance: Instance, vif: Vif) -> VifPolicy:
     )
 
 
+def hosts_of(rules: Iterable[AclRule]) -> list[str]:
+    """Names that rules are about, each once and in one spelling."""
+    return list(dict.fromkeys(_name(rule.host) for rule in rules if rule.host))
+
+
+def _name(spelled: str) -> str:
+    return spelled.lower().rstrip(".")
+
+
 def _behind(instance: Instance, vif: Vif) -> Iterable[IPNetwork]:
     """Networks that apps of the instance are told to reach through this interface."""
     return dict.fromkeys(route.destination for route in instance.app_routes if route.via in vif.addresses)
@@ -72,7 +81,7 @@ def _rules(rule: AclRule, instance: Instance) -> Iterable[PolicyRule]:
     policy = PolicyRule(
         id=rule.id,
         remote=rule.remote,
-        host=rule.host,
+        host=_name(rule.host),
         members=members,
         protocol=rule.protocol,
         # what the app is asked arrives at its own port, whatever the port outside was
@@ -96,9 +105,9 @@ def _members(instance: Instance) -> Iterable[IPAddress]:
 
 def _static_addresses(instance: Instance, name: str) -> Iterable[IPAddress]:
     """Addresses that the instance's own entries give to a name and the names below it."""
-    wanted = name.lower().rstrip(".")
+    wanted = _name(name)
     for host in instance.config.hosts:
-        known = host.name.lower().rstrip(".")
+        known = _name(host.name)
         if known == wanted or known.endswith(f".{wanted}"):
             yield from host.addresses
 

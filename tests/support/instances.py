@@ -65,6 +65,8 @@ def resolve(
     chosen: Mapping[str, str] | None = None,
     numbers: Numbers | None = None,
     settings: AppSettings = SETTINGS,
+    conflicts: str = "",
+    refused: Mapping[str, str] | None = None,
 ) -> Instance:
     """The instance called `name` (default: the first) with its interfaces."""
     found, given = vifs_of(config, numbers, settings)
@@ -72,4 +74,13 @@ def resolve(
     number = given.get("bridge", instance.key)
     assert number is not None
     choices = chosen or {}
-    return resolve_instance(instance, found[instance.key], ports, lambda d: choices.get(str(d)), number, settings)
+    return resolve_instance(
+        instance,
+        found[instance.key],
+        ports,
+        lambda d: choices.get(str(d)),
+        number,
+        settings,
+        conflicts=conflicts,
+        refused=refused or {},
+    )
