@@ -15,6 +15,7 @@ from typing import Any
 from evenet_core.apps.conflicts import conflicts
 from evenet_core.apps.instances import matching_ports, resolve_instance
 from evenet_core.apps.policies import device_policy, instance_policy, vif_policy
+from evenet_core.apps.portuse import refused_ports
 from evenet_core.apps.vifs import AppSettings
 from evenet_core.linux.l3 import addressing
 from evenet_core.linux.metadata import MetadataService
@@ -49,25 +50,32 @@ class Inputs:
 
     def objects(self) -> dict[ObjectId, Any]:
         """Every object, and the inputs whose change makes it plan anew."""
-        objects: dict[ObjectId, Any] = {DEVICE: (self.adapters, self.config.settings, self._host_names())}
+        config = self.config
+        objects: dict[ObjectId, Any] = {DEVICE: (self.adapters, config.settings, self._host_names())}
         for adapter in self.adapters:
-            objects["adapter", adapter.label] = (adapter, self.config.settings)
-        for instance in self.config.network_instances:
+            objects["adapter", adapter.label] = (adapter, config.settings)
+        refused = refused_ports(config.network_instances, self.adapters)
+        rivals = conflicts(config.network_instances, ())  # of those that two instances make, without any port
+        speaking = tuple((a.label, a.ifname, a.ip, a.addresses) for a in self.adapters if a.has_ip)
+        for instance in config.network_instances:
             if not instance.active:
                 continue
+            key, vifs = instance.key, self.vifs.get(instance.key, ())
             ports = matching_ports(instance.port, self.adapters)
-            vifs = self.vifs.get(instance.key, ())
-            shared = (instance, self.instance_numbers.get(instance.key), ports, self.apps)
-            objects["instance", instance.key] = (*shared, vifs, self._subnets())
+            numbered = (instance, self.instance_numbers.get(key), self.apps)
+            shared = (*numbered, ports, refused.get(key), rivals.get(key), speaking)
+            objects["instance", key] = (*shared, vifs)
+            members = tuple(vif.addresses for vif in vifs if not vif.error)
             for vif in vifs:
-                objects["vif", vif.app_key, vif.name] = (*shared, vif)
+                objects["vif", vif.app_key, vif.name] = (*shared, vif, _asks_for_members(vif) and members)
         return objects
 
     def _host_names(self) -> tuple[str, ...]:
         return tuple(sorted({r.host for a in self.config.apps for i in a.interfaces for r in i.rules if r.host}))
 
-    def _subnets(self) -> tuple[Any, ...]:
-        return tuple(i.subnet for i in self.config.network_instances if i.active)
+
+def _asks_for_members(vif: Vif) -> bool:
+    return any(rule.instance_members for rule in vif.rules)
 
 
 class Planner:
@@ -82,6 +90,9 @@ class Planner:
         self._by_key: dict[str, NetworkInstance] = {}
         self._vifs: dict[ObjectId, Vif] = {}
         self._adapters: dict[str, Adapter] = {}
+        self._refused: Mapping[str, Mapping[str, str]] = {}
+        self._resolved: dict[str, tuple[Mapping[str, Any], Instance]] = {}  # with the facts that it was made of
+        self._conflicts: tuple[Sequence[InstancePort], Mapping[str, str]] | None = None
 
     def load(self, inputs: Inputs) -> set[ObjectId]:
         """Take new inputs; returns the objects that must be planned anew."""
@@ -90,6 +101,9 @@ class Planner:
         self._by_key = {instance.key: instance for instance in inputs.config.network_instances}
         self._adapters = {adapter.label: adapter for adapter in inputs.adapters}
         self._vifs = {("vif", vif.app_key, vif.name): vif for vifs in inputs.vifs.values() for vif in vifs}
+        self._refused = refused_ports(inputs.config.network_instances, inputs.adapters)
+        self._resolved.clear()
+        self._conflicts = None
         for gone in before.keys() - after.keys():
             self.errors.pop(gone, None)
             if gone[0] == "instance":
@@ -124,14 +138,18 @@ class Planner:
             answers.take(given, f"no installed plugin gives adapter {adapter.label} its addresses")
 
     def resolve(self, key: str, facts: Facts) -> Instance:
-        """The instance as it is to be, given the ports and routes of this moment."""
+        """The instance as it is to be, given the ports and routes of this moment; made once for all that ask."""
+        known = self._resolved.get(key)
+        if known is not None and all(facts.get(name) == value for name, value in known[0].items()):
+            return known[1]
+        seen = _Recorded(facts)
+        instance = self._resolve(key, seen)
+        self._resolved[key] = (seen.values, instance)
+        return instance
+
+    def _resolve(self, key: str, facts: Facts) -> Instance:
         config, inputs = self._by_key[key], self.inputs
-        adapters = matching_ports(config.port, inputs.adapters)
-        ports = [adapter_port(adapter, facts) for adapter in adapters]
-        overlap = ""
-        if config.type is InstanceType.LOCAL:
-            everywhere = [adapter_port(adapter, facts) for adapter in inputs.adapters if adapter.has_ip]
-            overlap = conflicts(inputs.config.network_instances, everywhere).get(key, "")
+        ports = [adapter_port(adapter, facts) for adapter in matching_ports(config.port, inputs.adapters)]
         return resolve_instance(
             config,
             inputs.vifs.get(key, ()),
@@ -139,8 +157,16 @@ class Planner:
             lambda destination: facts.get(route_choice_fact(key, destination)),
             inputs.instance_numbers[key],
             inputs.apps,
-            conflicts=overlap,
+            conflicts=self._overlaps(facts).get(key, "") if config.type is InstanceType.LOCAL else "",
+            refused=self._refused.get(key, {}),
         )
+
+    def _overlaps(self, facts: Facts) -> Mapping[str, str]:
+        """Why instances cannot have their subnets, by key; worked out anew when an adapter's addresses change."""
+        ports = [_addresses(adapter, facts) for adapter in self.inputs.adapters if adapter.has_ip]
+        if self._conflicts is None or self._conflicts[0] != ports:
+            self._conflicts = ports, conflicts(self.inputs.config.network_instances, ports)
+        return self._conflicts[1]
 
     def _plan_instance(self, key: str, facts: Facts, answers: _Answers) -> None:
         instance = self.instances[key] = self.resolve(key, facts)
@@ -159,7 +185,9 @@ class Planner:
 
     def _plan_vif(self, vif: Vif, facts: Facts, answers: _Answers) -> None:
         instance = self.resolve(vif.instance, facts)
-        if vif.error:
+        if instance.blocked:
+            answers.errors.append(f"network instance {instance.config.name} is not built")
+        elif vif.error:
             answers.errors.append(vif.error)
         if vif.error or instance.blocked:
             return
@@ -171,11 +199,34 @@ class Planner:
 
     def _plan_device(self, facts: Facts, answers: _Answers) -> None:
         inputs = self.inputs
-        managed = [a for a in inputs.adapters if a.management and a.has_ip and not a.config_error]
+        # dnsmasq does not start with a server on a link that is not there
+        managed = [
+            adapter
+            for adapter in inputs.adapters
+            if adapter.management
+            and adapter.has_ip
+            and not adapter.config_error
+            and facts.get(link_fact(adapter.ifname)) is not None
+        ]
         for item in plan_names([(a, addressing(a, facts)) for a in managed], inputs.resolv_conf):
             answers.add(item)
         policy = device_policy(inputs.adapters, inputs.config)
         answers.take(self._plugins.plan_firewall(policy, facts), "no installed plugin realises the firewall")
+
+
+class _Recorded(Facts):
+    """Reads facts through another reader and keeps what it read."""
+
+    __slots__ = ("_inner", "values")
+
+    def __init__(self, inner: Facts) -> None:
+        super().__init__({})
+        self._inner = inner
+        self.values: dict[str, Any] = {}
+
+    def get(self, name: str) -> Any:
+        value = self.values[name] = self._inner.get(name)
+        return value
 
 
 class _Answers:
@@ -196,6 +247,13 @@ class _Answers:
         self.items.append(Planned(item, CORE))
 
 
+def _addresses(adapter: Adapter, facts: Facts) -> InstancePort:
+    """What of an adapter may be in the way of a subnet; a link that comes or goes changes nothing about that."""
+    has = addressing(adapter, facts)
+    usable = tuple(a for a in has.addresses if not a.ip.is_link_local)
+    return InstancePort(label=adapter.label, ifname=adapter.ifname, table=adapter.table, addresses=usable)
+
+
 def adapter_port(adapter: Adapter, facts: Facts) -> InstancePort:
     """An adapter as network instances see it: what it has at this moment."""
     has = addressing(adapter, facts)
@@ -205,6 +263,7 @@ def adapter_port(adapter: Adapter, facts: Facts) -> InstancePort:
     seen = below or link
     return InstancePort(
         label=adapter.label,
+        labels=adapter.labels,
         ifname=adapter.ifname,
         table=adapter.table,
         cost=adapter.cost,
