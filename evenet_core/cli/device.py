@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from typing import Any
 
 from evenet_core.cli.client import Client
 from evenet_core.cli.output import print_json, print_table, shown
@@ -28,7 +29,18 @@ def ports(options: Namespace) -> int:
             for p in found
         ),
     )
+    for port in found:
+        _print_notes(port)
     return 0
+
+
+def _print_notes(port: dict[str, Any]) -> None:
+    """What does not fit into a row: a warning, and what vendors know about the hardware."""
+    if port["warning"]:
+        print(f"{shown(port['label'])}: {shown(port['warning'])}")
+    for quirk in port["quirks"]:
+        off = f"; off: {shown(quirk['offloads_off'])}" if quirk["offloads_off"] else ""
+        print(f"{shown(port['label'])}: {shown(quirk['reason'])} (plugin {shown(quirk['plugin'])}{off})")
 
 
 def uplinks(options: Namespace) -> int:
