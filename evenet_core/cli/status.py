@@ -10,7 +10,7 @@ from typing import Any
 from evenet_core.cli.client import Client
 from evenet_core.cli.output import colour, print_json, print_table, shown
 
-__all__ = ["status"]
+__all__ = ["print_status", "status"]
 
 _STATE_COLOURS = {"converged": "green", "converging": "yellow", "degraded": "yellow", "failed": "red"}
 
@@ -24,14 +24,15 @@ def status(options: Namespace) -> int:
             if options.json:
                 print_json(document)
             else:
-                _print_status(document)
+                print_status(document)
             if not options.watch:
                 break
             time.sleep(1)
     return 0
 
 
-def _print_status(document: dict[str, Any]) -> None:
+def print_status(document: dict[str, Any]) -> None:
+    """The status for people."""
     items, dpc = document["items"], document["dpc"]
     state = colour(document["state"], _STATE_COLOURS.get(document["state"], "red"))
     print(f"{state}: {items['in_sync']} of {items['wanted']} items in sync, {items['failed']} failed")

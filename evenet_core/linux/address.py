@@ -12,14 +12,15 @@ from evenet_core.linux import netlink
 from evenet_core.linux.batch import NetlinkDriver
 from evenet_core.linux.link import link_key
 from evenet_core.linux.netlink import CREATE, EXCLUSIVE, MARK, Message, NetlinkError, Reply
+from evenet_core.linux.rtnl import Rtnl
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Requires
 
-__all__ = ["Address", "AddressDriver", "address_item", "address_key", "address_message"]
+__all__ = ["Address", "AddressDriver", "address_item", "address_key", "address_message", "addressed_links"]
 
 NEWADDR, DELADDR, GETADDR = 20, 21, 22
 _ADDRESS, _LOCAL, _FLAGS, _METRIC, _PROTO = 1, 2, 8, 9, 11
 _METRIC_MARK = 0xE7E7E7  # metric of the prefix route that we do not ask for: it means nothing, but it is kept
-_NODAD, _NOPREFIXROUTE = 0x02, 0x200
+_NODAD, _TENTATIVE, _NOPREFIXROUTE = 0x02, 0x40, 0x200
 _UNIVERSE, _LINK = 0, 253  # scopes
 _IFADDR = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, index
 _FAMILIES = {4: 2, 6: 10}
@@ -93,3 +94,13 @@ def address_item(reply: Reply, names: dict[int, str]) -> Address | None:
     if not ours or address is None or index not in names:
         return None
     return Address(names[index], netlink.address_text(address), prefix)
+
+
+async def addressed_links(rtnl: Rtnl) -> set[int]:
+    """Indexes of the links that have an address which leads further than the link, whoever gave it.
+
+    :raises DriverError: the kernel refuses.
+    """
+    replies = await rtnl.dump(Message(GETADDR, 0, _IFADDR.pack(0, 0, 0, 0, 0), "addresses"))
+    found = [_IFADDR.unpack_from(reply.body) for reply in replies if len(reply.body) >= _IFADDR.size]
+    return {index for _, _, flags, scope, index in found if scope == _UNIVERSE and not flags & _TENTATIVE}

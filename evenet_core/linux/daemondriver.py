@@ -20,7 +20,8 @@ from typing import Any
 from evenet_core.errors import DriverError
 from evenet_core.linux.daemon import Daemon
 from evenet_core.linux.files import write_atomic
-from evenet_core.linux.process import exited, find_program, session_members, spawn, start_time
+from evenet_core.linux.process import exited, find_program, session_members, spawn
+from evenet_core.linux.procfs import start_time
 from evenet_core.reconciler.item import Change, Item, Op, Outcome
 
 __all__ = ["DaemonDriver"]

@@ -12,11 +12,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import h11
 
 from evenet_core.model.values import IPAddress
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 __all__ = ["Handler", "HttpServer", "Request", "Response"]
 
@@ -36,6 +39,7 @@ class Request:
     method: str
     path: str
     source: IPAddress
+    source_port: int = 0
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
 
@@ -64,19 +68,25 @@ class HttpServer:
     """Serves one listening socket, which it owns.
 
     :param timeout: seconds a connection may last.
+    :param tls: the server's side of TLS; without, it speaks plainly.
     """
 
-    def __init__(self, listener: socket.socket, handler: Handler, *, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self, listener: socket.socket, handler: Handler, *, timeout: float = TIMEOUT, tls: SSLContext | None = None
+    ) -> None:
         self._listener = listener
         self._handler = handler
         self._timeout = timeout
+        self._tls = tls
         self._clients: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Serve from now on."""
-        self._server = await asyncio.start_server(self._accepted, sock=self._listener, limit=HEAD_LIMIT)
+        self._server = await asyncio.start_server(
+            self._accepted, sock=self._listener, limit=HEAD_LIMIT, ssl=self._tls
+        )
 
     async def close(self) -> None:
         """Stop; connections end at once."""
@@ -110,7 +120,8 @@ class HttpServer:
             async with asyncio.timeout(self._timeout):
                 method, response = await self._answer(client, connection, reader, writer)
                 writer.write(_encoded(connection, response, method))
-                writer.write_eof()
+                if writer.can_write_eof():  # TLS cannot be half closed
+                    writer.write_eof()
                 await _drained(reader, writer)
         except (TimeoutError, OSError):
             pass  # the client's own trouble
@@ -130,6 +141,7 @@ class HttpServer:
                 method=method,
                 path=_path(head),
                 source=ip_address(client.partition("%")[0]),
+                source_port=int(writer.get_extra_info("peername")[1]),
                 headers=tuple((name.decode(), value.decode("latin-1")) for name, value in head.headers),
                 body=body,
             )

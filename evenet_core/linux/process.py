@@ -13,7 +13,7 @@ from pathlib import Path
 
 from evenet_core.errors import DriverError
 
-__all__ = ["Completed", "exited", "find_program", "run", "session_members", "spawn", "start_time"]
+__all__ = ["Completed", "exited", "find_program", "run", "session_members", "spawn"]
 
 OUTPUT_LIMIT = 64 << 20  # bytes that are read of what a program says
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -126,19 +126,6 @@ def _reap(pid: int) -> int:
         os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status)
-
-
-def start_time(pid: int) -> str:
-    """When a process started, in clock ticks since boot (proc_pid_stat(5)); empty if there is none.
-
-    Together with the pid it tells a process from a later one with the same pid.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return ""
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    return "" if fields[0] == b"Z" else fields[19].decode()
 
 
 def session_members(session: int, program: str) -> list[int]:

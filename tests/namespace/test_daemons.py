@@ -15,7 +15,8 @@ import pytest
 from evenet_core.errors import DriverError
 from evenet_core.linux.daemon import Daemon
 from evenet_core.linux.daemondriver import DaemonDriver
-from evenet_core.linux.process import run, start_time
+from evenet_core.linux.process import run
+from evenet_core.linux.procfs import start_time
 from evenet_core.reconciler.item import Item
 from tests.support.kernel import create, delete, update
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from evenet_core.linux.process import session_members, start_time
+from evenet_core.linux.process import session_members
+from evenet_core.linux.procfs import start_time
 from evenet_core.model.adapters import Adapter
 from evenet_core.model.facts import LinkFact
 from evenet_core.model.networks import IpFamily, IpMode, IpSettings
