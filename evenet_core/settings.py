@@ -5,7 +5,8 @@ A YAML file, by default /etc/evenet/settings.yaml; every key may be left out:
     controller:
       url: https://controller.example.com/api/v2/edgedevice/ping
       ca: /etc/evenet/ca.pem            # PEM file; default: the system's authorities
-    app_namespaces: /run/netns/{app}    # apps are network namespaces; empty: a hypervisor brings the interfaces
+    app_namespaces: /run/netns/{app}    # apps are network namespaces, mounted there as ip-netns(8) does;
+                                        # empty: a hypervisor brings the interfaces
     resolv_conf: /etc/resolv.conf       # empty: names are not evenet's business here
     plugins:
       wifi: false                       # switched off

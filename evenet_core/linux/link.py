@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from evenet_core.reconciler.item import Item, ItemKey, Requires
 
-__all__ = ["Bridge", "BridgePort", "PortBridge", "PortLink", "Veth", "link_key"]
+__all__ = ["Bridge", "BridgePort", "PortBridge", "PortLink", "Veth", "link_key", "namespace_key"]
 
 
 def link_key(ifname: str) -> ItemKey:
     """Identity of a link, whatever its type and whoever made it."""
     return ItemKey(("link", ifname))
+
+
+def namespace_key(path: str) -> ItemKey:
+    """Identity of a network namespace; nobody plans one: an app brings it."""
+    return ItemKey(("namespace", path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class Veth(Item):
     namespace: str  # path of the app's network namespace
     peer: str  # name inside it
     peer_mac: str
+    needs: tuple[Requires, ...] = field(default=(), compare=False)  # services that are to be there before it
 
     @property
     def key(self) -> ItemKey:
@@ -95,7 +101,11 @@ class Veth(Item):
 
     @property
     def requires(self) -> tuple[Requires, ...]:
-        return (Requires(link_key(self.master), "the interface is a port of this bridge"),)
+        return (
+            Requires(link_key(self.master), "the interface is a port of this bridge"),
+            Requires(namespace_key(self.namespace), "the app does not run yet"),
+            *self.needs,
+        )
 
     def replaces(self, other: Item) -> bool:
         return type(self) is not type(other)
@@ -109,6 +119,7 @@ class BridgePort(Item):
     link: str
     bridge: str
     mtu: int = 1500
+    needs: tuple[Requires, ...] = field(default=(), compare=False)  # services that are to be there before it
 
     @property
     def key(self) -> ItemKey:
@@ -119,4 +130,5 @@ class BridgePort(Item):
         return (
             Requires(link_key(self.bridge), "it is a port of this bridge"),
             Requires(link_key(self.link), "there is no such link yet"),
+            *self.needs,
         )

@@ -5,7 +5,7 @@
 | `link:IFNAME` | `LinkFact` | netlink monitor |
 | `hardware:IFNAME` | `PortDevice`; by the name of the port, whatever the device is called | hardware monitor |
 | `lease:IFNAME/SOURCE` | `Lease` | lease monitors (dhcp, cellular) |
-| `app-lease:BRIDGE/MAC` | address as text | lease files of NI services |
+| `namespace:PATH` | inode as text | namespace monitor |
 | `route-choice:INSTANCE/DESTINATION` | label of the chosen port | prober |
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["HARDWARE", "LinkFact", "hardware_fact", "lease_fact", "link_fact", "route_choice_fact"]
+__all__ = ["HARDWARE", "LinkFact", "hardware_fact", "lease_fact", "link_fact", "namespace_fact", "route_choice_fact"]
 
 HARDWARE = "hardware:"
 
@@ -45,6 +45,11 @@ def hardware_fact(ifname: str) -> str:
 def lease_fact(ifname: str, source: str) -> str:
     """Name of the fact on what `source` reports for an interface."""
     return f"lease:{ifname}/{source}"
+
+
+def namespace_fact(path: str) -> str:
+    """Name of the fact on the network namespace at a path."""
+    return f"namespace:{path}"
 
 
 def route_choice_fact(instance: str, destination: object) -> str:

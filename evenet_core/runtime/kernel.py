@@ -12,20 +12,21 @@ from evenet_core.linux.address import AddressDriver
 from evenet_core.linux.daemondriver import DaemonDriver
 from evenet_core.linux.files import write_atomic
 from evenet_core.linux.hardware import HardwareMonitor
+from evenet_core.linux.link import namespace_key
 from evenet_core.linux.linkdriver import LinkDriver, lower_name
 from evenet_core.linux.metadata import MetadataDriver, Respond
 from evenet_core.linux.monitor import NetlinkMonitor
 from evenet_core.linux.neighbour import NeighbourDriver
 from evenet_core.linux.nftdriver import NftDriver
 from evenet_core.linux.nftmonitor import NftMonitor
+from evenet_core.linux.nsmonitor import NamespaceMonitor
 from evenet_core.linux.offload import OffloadDriver
 from evenet_core.linux.resolvconf import ResolvConfDriver
 from evenet_core.linux.route import RouteDriver
 from evenet_core.linux.rtnl import Rtnl
 from evenet_core.linux.rule import RuleDriver
 from evenet_core.linux.sysctl import SysctlDriver
-from evenet_core.model.config import DeviceConfig
-from evenet_core.model.facts import LinkFact, link_fact
+from evenet_core.model.facts import LinkFact, link_fact, namespace_fact
 from evenet_core.plugins import Plugins
 from evenet_core.reconciler.engine import Engine
 from evenet_core.reconciler.facts import Monitor
@@ -80,6 +81,8 @@ class Kernel:
             NftMonitor(self._nft.pids, lambda: self._suspect("nft")),
             *self._plugins.monitors(self._context),
         ]
+        if self._settings.app_namespaces:
+            self.monitors.append(NamespaceMonitor(str(Path(self._settings.app_namespaces).parent)))
 
     def connect(self, engine: Engine) -> None:
         """Tell this engine from now on what monitors notice."""
@@ -94,10 +97,12 @@ class Kernel:
 
     def exists(self, key: ItemKey) -> bool:
         """Whether something that nobody plans is there: a port under its own name or as the lower part of an
-        adapter, or a link that somebody else made."""
+        adapter, a link that somebody else made, an app's network namespace."""
         kind, name = key[0], str(key[1])
         if kind == "port":
             return any(self._is_port(candidate) for candidate in (name, lower_name(name)))
+        if kind == "namespace":
+            return namespace_fact(name) in self._facts
         return kind == "link" and link_fact(name) in self._facts
 
     def _is_port(self, name: str) -> bool:
@@ -111,6 +116,8 @@ class Kernel:
             if name.startswith("link:"):
                 ifname = name.removeprefix("link:")
                 keys += [ItemKey(("link", ifname)), ItemKey(("port", ifname)), ItemKey(("port", ifname[1:]))]
+            if name.startswith("namespace:"):
+                keys.append(namespace_key(name.removeprefix("namespace:")))
         return keys
 
     @property
@@ -118,11 +125,10 @@ class Kernel:
         """Change requests sent to the kernel so far."""
         return self.rtnl.writes
 
-    def write_apps(self, config: DeviceConfig) -> None:
-        """Names of the apps that the config wants, for whoever runs them: `<run dir>/apps.json`."""
-        names = [app.name for app in config.apps if app.active]
+    def write_apps(self, document: Sequence[Mapping[str, Any]]) -> None:
+        """What whoever runs the apps has to know (`apps/runtime.py`): `<run dir>/apps.json`."""
         path = self._run_dir / "apps.json"
-        data = json.dumps(names).encode()
+        data = json.dumps(document).encode()
         if not path.exists() or path.read_bytes() != data:
             write_atomic(path, data, 0o644, sync=False)
 

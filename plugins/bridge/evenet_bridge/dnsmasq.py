@@ -11,6 +11,7 @@ address that passed on (`Vif.passed_on`) is therefore named in the main file: th
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from ipaddress import ip_network
 
 from evenet_core.linux.address import address_key
 from evenet_core.linux.daemon import Daemon
@@ -20,7 +21,7 @@ from evenet_core.model.resolved import Instance, InstanceRoute, Vif
 from evenet_core.model.values import IPAddress
 from evenet_core.reconciler.item import Requires
 
-__all__ = ["plan_dnsmasq"]
+__all__ = ["plan_dnsmasq", "service_name"]
 
 LEASE = "60m"
 ENDPOINT = "endpoint"  # tag of apps that are no gateway
@@ -63,7 +64,7 @@ def plan_dnsmasq(instance: Instance) -> Daemon:
     config = [f"interface={instance.bridge}", *_range(instance), *_options(instance, vifs), *_names(instance)]
     config += [f"# {vif.addresses[0]} passed on: {vif.passed_on}" for vif in vifs if vif.passed_on]
     return Daemon(
-        f"dnsmasq-{instance.bridge}",
+        service_name(instance.bridge),
         argv=("dnsmasq", "--keep-in-foreground", "--conf-file={dir}/dnsmasq.conf"),
         files=(("dnsmasq.conf", COMMON + _lines(config)),),
         reloadable=(
@@ -73,6 +74,11 @@ def plan_dnsmasq(instance: Instance) -> Daemon:
         ),
         needs=(Requires(address_key(instance.bridge, gateway), "it listens at this address"),),
     )
+
+
+def service_name(bridge: str) -> str:
+    """Name of the daemon of an instance."""
+    return f"dnsmasq-{bridge}"
 
 
 def _lines(lines: Iterable[str]) -> str:
@@ -112,7 +118,7 @@ def _options(instance: Instance, vifs: Sequence[Vif]) -> Iterable[str]:
     yield from _routes(ENDPOINT, instance.app_routes)
     for vif in vifs:
         if _is_gateway(instance, vif):
-            yield from _routes(_tag(instance, vif), [r for r in instance.app_routes if r.via not in vif.addresses])
+            yield from _routes(_tag(instance, vif), [r for r in instance.app_routes if not _is_own(r, vif)])
 
 
 def _routes(tag: str, routes: Sequence[InstanceRoute]) -> Iterable[str]:
@@ -149,6 +155,11 @@ def _record(instance: Instance, vif: Vif) -> str:
     client = ["id:*"] if address.version == 4 else []
     name = [vif.app_key] if is_dns_name(vif.app_key) and "." not in vif.app_key else []
     return ",".join([vif.mac, *client, f"set:{_tag(instance, vif)}", where, *name])
+
+
+def _is_own(route: InstanceRoute, vif: Vif) -> bool:
+    """Whether a route leads through this interface, or to it."""
+    return route.via in vif.addresses or route.destination in map(ip_network, vif.addresses)
 
 
 def _is_gateway(instance: Instance, vif: Vif) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from evenet_bridge.dnsmasq import service_name
 from evenet_core.errors import NotSupported
+from evenet_core.linux.daemon import daemon_key
 from evenet_core.linux.link import BridgePort, Veth
 from evenet_core.model.instances import InstanceType
 from evenet_core.model.resolved import Instance, Vif
-from evenet_core.reconciler.item import Item
+from evenet_core.reconciler.item import Item, Requires
 
 __all__ = ["plan_vif"]
 
@@ -18,8 +20,10 @@ def plan_vif(instance: Instance, vif: Vif) -> list[Item]:
     """
     if instance.config.type is InstanceType.SWITCH and vif.access_vlan > 1:
         raise NotSupported(f"access VLAN {vif.access_vlan} of {vif.name}: bridges do not filter VLANs yet")
+    local = instance.config.type is InstanceType.LOCAL
+    needs = (Requires(daemon_key(service_name(instance.bridge)), "an app asks for its address at once"),) if local else ()
     if not vif.namespace:
-        return [BridgePort(vif.ifname, instance.bridge, instance.mtu)]
+        return [BridgePort(vif.ifname, instance.bridge, instance.mtu, needs)]
     return [
         Veth(
             name=vif.ifname,
@@ -28,5 +32,6 @@ def plan_vif(instance: Instance, vif: Vif) -> list[Item]:
             namespace=vif.namespace,
             peer=vif.guest_ifname,
             peer_mac=vif.mac,
+            needs=needs,
         )
     ]
