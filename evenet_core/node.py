@@ -23,6 +23,7 @@ from evenet_core import __version__
 from evenet_core.apps.instances import RouteRequest, matching_ports, route_requests
 from evenet_core.apps.metadata import MetadataRequest, MetadataResponse, MetadataWorld, respond
 from evenet_core.apps.numbers import Numbers
+from evenet_core.apps.runtime import runtime_document
 from evenet_core.apps.vifs import AppSettings, resolve_vifs
 from evenet_core.device.flatten import dpc_from_config
 from evenet_core.device.verify import Phase, State, Timers
@@ -106,7 +107,8 @@ class Node:
         if candidates:
             self._verifier.resume(candidates, current, self._timers())
         await self._facts.watch(self._kernel.monitors)
-        await self._engine.start(self._refresh)
+        self._engine.update(self._refresh())
+        await self._engine.start()
         self._ready = True
         self._expect_confirmation()
         self._decide()
@@ -335,7 +337,7 @@ class Node:
             self._numbers = numbers
             self._memory.save_numbers(numbers)
         changed = self._planner.load(inputs)
-        self._kernel.write_apps(inputs.config)
+        self._kernel.write_apps(runtime_document(inputs.config, inputs.vifs))
         delta = self._fragments.set_objects(inputs.objects(), changed)
         self._watch_routes()
         return delta
@@ -448,7 +450,6 @@ class Node:
     def _note_change(self) -> None:
         self._change.set()
         self._change = asyncio.Event()
-        self._last_phase = Phase.IDLE
 
     # -- telling ------------------------------------------------------------------------------------
 
