@@ -15,7 +15,7 @@ __all__ = ["FORWARDER", "plan_names"]
 FORWARDER = "names"  # name of the daemon
 LISTEN = "127.0.0.1"
 
-# dnsmasq(8). One line a setting; `servers` holds the upstreams and is read again on SIGHUP.
+# dnsmasq(8). One line a setting; `servers` holds the upstreams; it is read as nobody, again on SIGHUP.
 CONFIG = """\
 port=53
 listen-address=127.0.0.1
@@ -50,7 +50,7 @@ def plan_names(adapters: Sequence[tuple[Adapter, Addressing]], resolv_conf: str)
         FORWARDER,
         argv=("dnsmasq", "--keep-in-foreground", "--conf-file={dir}/dnsmasq.conf"),
         files=(("dnsmasq.conf", CONFIG),),
-        reloadable=(("servers", "\n".join(dict.fromkeys(servers)) + "\n"),),
+        reloadable=(("servers+r", "\n".join(dict.fromkeys(servers)) + "\n"),),
     )
     if not resolv_conf:
         return [forwarder]
