@@ -11,11 +11,12 @@ from typing import Any
 
 from evenet_core.formats.report import Path, Report, Unreadable, render
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "decode", "too_deep"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "decode", "integer", "number", "too_deep"]
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 64  # the deepest of real documents is 12
 _MAX_DIGITS = 20  # 2**64 has 20
+_INTEGERS = range(-(2**63), 2**64)
 
 
 def decode(data: bytes, name: str, report: Report) -> dict[str, Any]:
@@ -32,6 +33,8 @@ def decode(data: bytes, name: str, report: Report) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise report.stop(f"byte {error.start} is not UTF-8", "save the file as UTF-8 text") from None
     document = _json(text, report) if _is_json(text, name) else _yaml(text, report)
+    if "\\" in text and _has_half_characters(document):
+        raise report.stop("a character is half of a surrogate pair (\\ud800 ...)", "write the whole character")
     if not isinstance(document, dict):
         raise report.stop("this is not an object with keys", "a config starts with '{' or 'evenet: 1'")
     return document
@@ -44,13 +47,22 @@ def _is_json(text: str, name: str) -> bool:
     return suffix == ".json" or text.lstrip()[:1] in ("{", "[")
 
 
+def _has_half_characters(document: Any) -> bool:
+    """Such text cannot be written anywhere."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _yaml(text: str, report: Report) -> Any:
     from evenet_core.formats.yamltree import load  # noqa: PLC0415  JSON needs no YAML parser
 
     return load(text, report)
 
 
-class _Bad(ValueError):
+class _BadNumberError(ValueError):
     """A number that JSON text holds and that no config can mean."""
 
 
@@ -66,13 +78,13 @@ def _json(text: str, report: Report) -> Any:
 
     try:
         document = json.loads(
-            text, object_pairs_hook=pairs, parse_int=_integer, parse_float=_number, parse_constant=_constant
+            text, object_pairs_hook=pairs, parse_int=integer, parse_float=number, parse_constant=_constant
         )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
         raise report.stop(f"not JSON: {error.msg[:100]}", "correct the JSON text", path=where) from None
-    except _Bad as error:
-        raise report.stop(str(error), "write a number of at most 20 digits") from None
+    except _BadNumberError as error:
+        raise report.stop(str(error), "write a number of at most 64 bits") from None
     except RecursionError:
         raise too_deep(report) from None
     if _is_too_deep(document):
@@ -109,21 +121,28 @@ def _report_repeated(document: Any, repeated: dict[int, str], report: Report) ->
         report.problem(render((twice,)), "the key stands twice in one object", "keep one of them")
 
 
-def _integer(text: str) -> int:
-    if len(text) > _MAX_DIGITS:
-        raise _Bad(f"the number {text[:_MAX_DIGITS]}... has {len(text)} digits")
-    return int(text)
+def integer(text: str) -> int:
+    """
+    :raises ValueError: no config can mean this number.
+    """
+    value = int(text) if len(text) <= _MAX_DIGITS else None
+    if value is None or value not in _INTEGERS:
+        raise _BadNumberError(f"the number {text[:_MAX_DIGITS]}... is too large")
+    return value
 
 
-def _number(text: str) -> float:
+def number(text: str) -> float:
+    """
+    :raises ValueError: no config can mean this number.
+    """
     value = float(text)
     if not math.isfinite(value):
-        raise _Bad(f"the number {text[:_MAX_DIGITS]} is too large")
+        raise _BadNumberError(f"the number {text[:_MAX_DIGITS]} is too large")
     return value
 
 
 def _constant(text: str) -> float:
-    raise _Bad(f"{text} is not a number")
+    raise _BadNumberError(f"{text} is not a number")
 
 
 def too_deep(report: Report) -> Unreadable:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from evenet_core.model.adapters import Dpc
-from evenet_core.model.config import DeviceConfig
+if TYPE_CHECKING:  # whoever only asks for the type loads no model
+    from evenet_core.model.adapters import Dpc
+    from evenet_core.model.config import DeviceConfig
 
 __all__ = ["Document", "Kind", "Notice"]
 

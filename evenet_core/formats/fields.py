@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
-from enum import Enum
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any, TypeVar
 
-from evenet_core.errors import Problem
-from evenet_core.model.networks import Secret
-from evenet_core.model.values import IPAddress, IPInterface, IPNetwork
+from evenet_core.formats.report import Report
+from evenet_core.model.values import IPAddress, IPNetwork
 
-__all__ = ["Fields", "Problems"]
+__all__ = ["Fields"]
 
 T = TypeVar("T")
-E = TypeVar("E", bound=Enum)
-
-
-class Problems:
-    """All problems of one file."""
-
-    def __init__(self, file: str) -> None:
-        self._file = file
-        self.found: list[Problem] = []
-
-    def add(self, path: str, problem: str, remedy: str) -> None:
-        self.found.append(Problem(path, problem, remedy, file=self._file))
 
 
 class Fields:
@@ -35,20 +20,17 @@ class Fields:
     A field that is missing or null has the default, as in protobuf's JSON.
     """
 
-    def __init__(self, value: Any, path: str, problems: Problems) -> None:
+    def __init__(self, value: Any, path: str, report: Report) -> None:
         self.path = path
-        self.problems = problems
-        self._read: set[str] = set()
+        self.report = report
         if not isinstance(value, Mapping):
-            problems.add(path, f"is {_kind(value)}", "an object is needed")
+            report.problem(path, f"is {_kind(value)}", "an object is needed")
             value = {}
         self._values = {_plain(name): (name, member) for name, member in value.items()}
 
     def raw(self, name: str) -> Any:
         """The value as it stands; None when there is none."""
-        plain = _plain(name)
-        self._read.add(plain)
-        return self._values.get(plain, (name, None))[1]
+        return self._values.get(_plain(name), (name, None))[1]
 
     def at(self, name: str) -> str:
         """Path of a field, in the file's own spelling."""
@@ -62,7 +44,9 @@ class Fields:
         if not isinstance(value, str):
             return self._bad(name, value, "text", default)
         if len(value) > longest or not _clean(value):
-            self.problems.add(self.at(name), "is too long or holds control characters", f"at most {longest} characters")
+            self.report.problem(
+                self.at(name), "is too long or holds control characters", f"at most {longest} characters"
+            )
             return default
         return value
 
@@ -71,19 +55,12 @@ class Fields:
         value = self.raw(name)
         return value if isinstance(value, str) else self._bad(name, value, "text", "") if value is not None else ""
 
-    def secret(self, name: str) -> Secret:
-        value = self.raw(name)
-        if value is None or isinstance(value, str):
-            return Secret(value or "")
-        self.problems.add(self.at(name), f"is {_kind(value)}", "text is needed")
-        return Secret("")
-
     def integer(self, name: str, default: int = 0) -> int:
         """A whole number; 64-bit ones may be text."""
         value = self.raw(name)
         if value is None or value == "":
             return default
-        if isinstance(value, str) and value.lstrip("-").isdecimal() and len(value) <= 20:
+        if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdecimal() and len(value) <= 20:
             return int(value)
         if isinstance(value, int) and not isinstance(value, bool):
             return value
@@ -94,39 +71,18 @@ class Fields:
         value = self.integer(name, default)
         if value == default or low <= value <= high:
             return value
-        self.problems.add(self.at(name), f"{value} is out of range", f"use {low} to {high}")
+        self.report.problem(self.at(name), f"{value} is out of range", f"use {low} to {high}")
         return default
 
     def flag(self, name: str) -> bool:
         value = self.raw(name)
         return value if isinstance(value, bool) else self._bad(name, value, "true or false", False) if value else False
 
-    def choice(self, name: str, table: Mapping[int | str, T], default: T, prefix: str = "") -> T:
-        """A protobuf enum by number or name, the name with or without its prefix."""
-        value = self.raw(name)
-        if value is None or value == "":
-            return default
-        known: dict[Any, T] = {key.lower() if isinstance(key, str) else key: made for key, made in table.items()}
-        plain = value.lower().removeprefix(prefix.lower()) if isinstance(value, str) else value
-        if isinstance(plain, str) and plain.isdecimal():
-            plain = int(plain)
-        if not isinstance(plain, bool) and isinstance(plain, int | str) and plain in known:
-            return known[plain]
-        names = ", ".join(f"{key}" for key in table)
-        self.problems.add(self.at(name), f"{_shown(value)} is not known", f"one of {names}")
-        return default
-
     def address(self, name: str) -> IPAddress | None:
         return self._parsed(name, ip_address, "an IP address")
 
     def network(self, name: str) -> IPNetwork | None:
         return self._parsed(name, lambda text: ip_network(text, strict=False), "a subnet such as 10.1.0.0/24")
-
-    def interface(self, name: str) -> IPInterface | None:
-        return self._parsed(name, ip_interface, "an address with its prefix length, such as 10.1.0.5/24")
-
-    def time(self, name: str) -> datetime | None:
-        return self._parsed(name, _time, "a time such as 2026-01-31T12:00:00Z")
 
     def addresses(self, name: str) -> tuple[IPAddress, ...]:
         found = (
@@ -140,33 +96,29 @@ class Fields:
             if isinstance(value, str) and len(value) <= longest and _clean(value):
                 found.append(value)
             else:
-                self.problems.add(
+                self.report.problem(
                     f"{self.at(name)}[{i}]", f"is {_kind(value)}", f"text of at most {longest} characters"
                 )
         return tuple(found)
 
     def child(self, name: str) -> Fields:
         """An object inside; an empty one when it is missing."""
-        return Fields(self.raw(name) or {}, self.at(name), self.problems)
+        return Fields(self.raw(name) or {}, self.at(name), self.report)
 
     def children(self, name: str) -> list[Fields]:
         """A list of objects."""
-        return [Fields(value, f"{self.at(name)}[{i}]", self.problems) for i, value in self._list(name)]
+        return [Fields(value, f"{self.at(name)}[{i}]", self.report) for i, value in self._list(name)]
 
     def has(self, name: str) -> bool:
         """Whether the field is there and says something."""
         return bool(self.raw(name))
-
-    def rest(self) -> dict[str, Any]:
-        """What nobody read, as it came."""
-        return {name: value for plain, (name, value) in self._values.items() if plain not in self._read}
 
     def _list(self, name: str) -> Iterator[tuple[int, Any]]:
         value = self.raw(name)
         if value is None:
             return iter(())
         if not isinstance(value, list):
-            self.problems.add(self.at(name), f"is {_kind(value)}", "a list is needed")
+            self.report.problem(self.at(name), f"is {_kind(value)}", "a list is needed")
             return iter(())
         return iter(enumerate(value))
 
@@ -175,30 +127,23 @@ class Fields:
         return None if value is None or value == "" else self._one(self.at(name), value, parse, what)
 
     def _one(self, path: str, value: Any, parse: Callable[[str], T], what: str) -> T | None:
-        if isinstance(value, str) and len(value) <= 64:
+        if isinstance(value, str) and len(value) <= 64 and "%" not in value:
             try:
                 return parse(value)
             except ValueError:
                 pass
-        self.problems.add(
+        self.report.problem(
             path, f"{_shown(value)} is not {what.removeprefix('an ').removeprefix('a ')}", f"write {what}"
         )
         return None
 
     def _bad(self, name: str, value: Any, needed: str, default: T) -> T:
-        self.problems.add(self.at(name), f"is {_kind(value)}", f"{needed} is needed")
+        self.report.problem(self.at(name), f"is {_kind(value)}", f"{needed} is needed")
         return default
 
 
 def _plain(name: Any) -> str:
     return str(name).replace("_", "").lower()
-
-
-def _time(text: str) -> datetime:
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        raise ValueError("no time zone")
-    return found
 
 
 def _clean(text: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from evenet_core.errors import ConfigError, Problem
 from evenet_core.formats.document import Notice
@@ -18,26 +18,29 @@ _INDEX = re.compile(r"\[\d+\]")
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
 
-class Unreadable(Exception):
+class Unreadable(Exception):  # noqa: N818  it ends a reading, and nobody outside sees it
     """Nothing more can be learnt from this file: the report holds the reason."""
 
 
 class Origins:
-    """Where each part of the native document came from: native path -> path in the source file."""
+    """From a path in evenet's own words to the one in the words of the file.
+
+    A file in evenet's own format has the same words. The reader of another one says how to `search`,
+    and notes what cannot be found so.
+    """
 
     def __init__(self) -> None:
-        self._sources: dict[Path, str] = {}
+        self.search: Callable[[Path], Path] = lambda native: native
+        self._noted: dict[Path, Path] = {}
 
-    def note(self, native: Path, source: str) -> None:
-        self._sources[native] = source
+    def note(self, native: Path, source: Path) -> None:
+        self._noted[native] = source
 
-    def of(self, native: Path) -> str:
-        """The source path of the longest known prefix; without any, the native path itself."""
+    def of(self, native: Path) -> Path:
         for end in range(len(native), 0, -1):
-            source = self._sources.get(native[:end])
-            if source is not None:
-                return source
-        return render(native)
+            if native[:end] in self._noted:
+                return self._noted[native[:end]] + native[end:]
+        return self.search(native)
 
 
 class Report:
@@ -48,6 +51,7 @@ class Report:
         self.origins = Origins()
         self._problems: dict[tuple[str, str], Problem] = {}  # each once, in the order found
         self._notices: dict[tuple[str, str], list[str]] = {}
+        self._broken: set[Path] = set()
         self._left_out = 0
 
     @property
@@ -62,15 +66,31 @@ class Report:
         self._problems.setdefault((path, problem), Problem(path, problem, remedy, file=self.file))
 
     def at(self, native: Path, problem: str, remedy: str) -> None:
-        """Something wrong with the native document: said of the place in the file that it came from."""
-        self.problem(self.origins.of(native), problem, remedy)
+        """Something wrong with the meaning of a value. Values already known as broken mean nothing."""
+        if not self.is_broken(native):
+            self.problem(self.where(native), problem, remedy)
+
+    def broken(self, native: Path, problem: str, remedy: str) -> None:
+        """A value that has no meaning; something harmless stands in its place."""
+        self.at(native, problem, remedy)
+        self.mark_broken(native)
+
+    def mark_broken(self, native: Path) -> None:
+        self._broken.add(native)
+
+    def is_broken(self, native: Path) -> bool:
+        return bool(self._broken) and any(native[:end] in self._broken for end in range(1, len(native) + 1))
+
+    def where(self, native: Path) -> str:
+        """The place in the file, in its words."""
+        return render(self.origins.of(native))
 
     def notice(self, path: str, text: str) -> None:
         """The same notice of many list elements is told once."""
         self._notices.setdefault((_INDEX.sub("[]", path), text), []).append(path)
 
     def notice_at(self, native: Path, text: str) -> None:
-        self.notice(self.origins.of(native), text)
+        self.notice(self.where(native), text)
 
     def notices(self) -> tuple[Notice, ...]:
         return tuple(self._told())
@@ -119,5 +139,7 @@ def shown(value: object) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list"
-    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+    if isinstance(value, str):
+        value = value if len(value) <= _SHOWN else value[: _SHOWN - 3] + "..."
+        return repr(value) if value.isprintable() else ascii(value)
+    return str(value)

@@ -8,19 +8,18 @@ aliases let a small file mean a giant one.
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
 import yaml
 
-from evenet_core.formats.decode import MAX_DEPTH, too_deep
+from evenet_core.formats.decode import MAX_DEPTH, integer, number, too_deep
 from evenet_core.formats.report import Report, Unreadable, render, shown
 
 __all__ = ["load"]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # only its parser is used
-_INTEGER = re.compile(r"[-+]?[0-9]{1,20}\Z")
+_INTEGER = re.compile(r"[-+]?[0-9]+\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?\Z")
 _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -97,7 +96,7 @@ class _Tree:
     def _key(self, event: Any) -> None:
         key = event.value
         if key in self._open[-1]:
-            path = render(tuple(k for k in self._keys[:-1] if k is not None) + (key,))
+            path = render((*(k for k in self._keys[:-1] if k is not None), key))
             line = event.start_mark.line + 1
             self._report.problem(path, f"the key stands twice in one object (line {line})", "keep one of them")
         self._keys[-1] = key
@@ -121,13 +120,13 @@ class _Tree:
         text = event.value
         if text in _WORDS:
             return _WORDS[text]
-        if _INTEGER.match(text):
-            return int(text)
-        if _FLOAT.match(text):
-            value = float(text)
-            if not math.isfinite(value):
-                raise self._refuse(event, f"the number {shown(text)}", "write a number of at most 20 digits")
-            return value
+        try:
+            if _INTEGER.match(text):
+                return integer(text)
+            if _FLOAT.match(text):
+                return number(text)
+        except ValueError:
+            raise self._refuse(event, f"the number {shown(text)}", "write a number of at most 64 bits") from None
         return text
 
     def _plain(self, event: Any, tags: tuple[str | None, ...]) -> None:

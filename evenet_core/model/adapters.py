@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from evenet_core.model.networks import Cellular, IpMode, IpSettings, Proxy, Wifi
 from evenet_core.model.ports import Bond, PortKind, Vlan
-from evenet_core.model.values import Cost, IPAddress, IPInterface, Label, Name
+from evenet_core.model.values import Cost, IPAddress, IPInterface, Label, Moment, Mtu, Name
 
 __all__ = [
     "BUILT_IN_LABELS",
@@ -70,7 +70,7 @@ class Source:
     """Origin of an adapter's settings and when they were handed over."""
 
     origin: Origin = Origin.UNKNOWN
-    submitted_at: datetime | None = None
+    submitted_at: Moment | None = None
 
 
 class Usage(StrEnum):
@@ -103,8 +103,8 @@ class Adapter:
     network: str = ""  # name of the network it came from
     management: bool = False
     l3: bool = True  # False: only the lower layer of a VLAN or bond, or of a switch instance
-    cost: int = 0
-    mtu: int | None = None
+    cost: Cost = 0
+    mtu: Mtu | None = None
     ip: IpSettings = IpSettings()
     addresses: tuple[IPInterface, ...] = ()  # static ones
     proxy: Proxy | None = None
@@ -140,7 +140,7 @@ class Dpc:
 
     key: str  # zedagent, override, usb, bootstrap, manual, lastresort ...
     version: int = 1
-    time_priority: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    time_priority: Moment = datetime(1970, 1, 1, tzinfo=UTC)
     adapters: tuple[Adapter, ...] = ()
 
     @property

@@ -1,0 +1,51 @@
+"""Device properties by their EVE names (spec/formats.md, B.14)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from evenet_core.formats.report import Path, Report, shown
+
+__all__ = ["ACTED_ON", "NOT_YET", "check_settings"]
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+SECONDS = ("timer.port.testduration", "timer.port.testinterval", "timer.port.testbetterinterval")
+FLAGS = ("debug.disable.dhcp.all-ones.netmask", "app.enable.tcp.mss.clamping")
+ACTED_ON = frozenset((*SECONDS, *FLAGS))
+# Of networking, understood, and without effect so far; with the value that says how evenet behaves.
+NOT_YET: Mapping[str, str] = {
+    "timer.port.timeout": "",
+    "timer.port.georedo": "",
+    "timer.port.georetry": "",
+    "timer.send.timeout": "",
+    "timer.dial.timeout": "",
+    "timer.ntpsources.interval": "",
+    "timer.lps.network.interval": "",
+    "network.fallback.any.eth": "disabled",
+    "network.download.max.cost": "",
+    "network.switch.enable.arpsnoop": "false",
+    "network.local.legacy.mac.address": "false",
+    "dhcp.enable.vendorclassid": "true",
+    "diag.probe.remote.http.endpoint": "",
+    "diag.probe.remote.https.endpoint": "",
+    "pnac.dhcp.reacquire.max.retries": "",
+    "scep.retry.interval": "",
+    "airgap.mode": "disabled",
+    "netdump.enable": "false",
+    "debug.enable.ssh": "",
+}
+
+
+def check_settings(settings: Mapping[str, str], report: Report, path: Path) -> None:
+    for key, value in settings.items():
+        here: Path = (*path, key)
+        if key and not _KEY.fullmatch(key):
+            report.at(here, f"{shown(key)} is no name of a property", "letters, digits, dots and hyphens")
+        elif key in NOT_YET and value.lower() != NOT_YET[key]:
+            report.notice_at(here, f"not yet acted on: {key}")
+        elif key in SECONDS and not (value.isascii() and value.isdecimal() and len(value) <= 9):
+            report.notice_at(here, f"{shown(value)} is no number of seconds: the default counts")
+        elif key in FLAGS and value.lower() not in ("true", "false"):
+            report.notice_at(here, f"{shown(value)} is neither true nor false: the default counts")
