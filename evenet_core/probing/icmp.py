@@ -43,7 +43,7 @@ async def ping(egress: Egress, source: IPAddress, target: IPAddress) -> float:
     what = f"ping {target} from {source} on {egress.ifname}"
     with os_failures(what), bound_socket(egress, source, socket.SOCK_RAW, PROTOCOL[target.version]) as sock:
         _only_replies(sock, target.version)
-        await loop.sock_connect(sock, socket_address(target, 0, egress.ifname))
+        sock.connect(socket_address(target, 0, egress.ifname))  # waits for nobody; the loop's own knows no raw sockets
         started = monotonic()
         await loop.sock_sendall(sock, request)
         while True:

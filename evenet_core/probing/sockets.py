@@ -42,7 +42,7 @@ def os_failures(what: str) -> Iterator[None]:
         raise ProbeError(Cause.TIMEOUT, f"{what}: no answer in time") from error
     except OSError as error:
         number = error.errno or 0
-        words = strerror(number).lower() if number else str(error) or type(error).__name__
+        words = strerror(number).lower() if number > 0 else str(error) or type(error).__name__
         otherwise = Cause.RESET if isinstance(error, ConnectionError) else Cause.OTHER  # asyncio's have no number
         raise ProbeError(_CAUSES.get(number, otherwise), f"{what}: {words}") from error
 
