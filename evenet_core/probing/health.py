@@ -3,10 +3,11 @@
 Sans-IO. Three rules:
 
 1. A path that cannot carry a probe (no carrier, no address) is down at once, whatever was answered before.
-2. The first result on a new path decides; after that `down_after` losses in a row or `up_after` answers in
-   a row turn the verdict. So it never contradicts the last results for longer than that.
+2. The first result after that decides; then `down_after` losses in a row or `up_after` answers in a row turn
+   the verdict. So it never contradicts the last results for longer than that.
 3. Probes are rare while all results agree with the verdict and quick (a burst) at the first that does not.
-   A burst is bought by the regular probe before it: there are never more than `1 + burst` probes an interval.
+   A burst is bought by the regular probe before it: there are never more than `1 + burst` probes an interval,
+   however often the link flaps or the addresses change.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ class Health:
     obstacle: str = "not looked at yet"
     path: Hashable = None
     verdict: Verdict = Verdict.DOWN
-    reason: str = ""  # why it is down; empty otherwise
+    reason: str = "not looked at yet"  # why it is down; empty otherwise
     since: float = 0.0  # of the verdict
     settled_at: float = 0.0  # when up: from then on it may be returned to
     latency: float | None = None  # smoothed over the answers since it is up
@@ -184,9 +185,9 @@ def _path_changed(state: Health, event: PathChanged, now: float) -> Health:
         return _down(moved, event.obstacle, now)
     if state.obstacle:
         fresh = replace(moved, good=0, lost=0, reason="", verdict=Verdict.UNKNOWN, since=now)
-        return replace(fresh, next_at=now, fast_left=state.settings.burst) if probing else _up(fresh, now)
-    # Only the addresses changed: the verdict stays until a probe over the new path says otherwise.
-    return replace(moved, next_at=now) if probing else moved
+        return replace(fresh, next_at=_earliest(fresh, now)) if probing else _up(fresh, now)
+    # Only the addresses changed: the verdict stays until probes over the new path say otherwise.
+    return replace(moved, next_at=min(state.next_at, _earliest(moved, now))) if probing else moved
 
 
 def _answered(state: Health, latency: float, now: float) -> Health:
@@ -221,10 +222,11 @@ def _down(state: Health, reason: str, now: float) -> Health:
 
 
 def _earliest(state: Health, now: float) -> float:
-    """When the next probe may go at the quick pace; never while none can leave or the burst is spent."""
-    if state.obstacle or state.settings.interval <= 0 or not state.fast_left:
+    """When the next probe may go: soon, or at the regular pace when the burst is spent; never while none can leave."""
+    if state.obstacle or state.settings.interval <= 0:
         return inf
-    return max(now, state.last_sent + state.settings.burst_interval)
+    pause = state.settings.burst_interval if state.fast_left else state.settings.interval
+    return max(now, state.last_sent + pause)
 
 
 def _reschedule(state: Health, now: float) -> Health:
