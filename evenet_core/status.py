@@ -68,7 +68,8 @@ def _state(view: View, counts: Mapping[str, int]) -> str:
         return "failed"
     if view.verification.phase in (Phase.WAITING, Phase.TESTING):
         return "converging"
-    if counts["failed"] or any(view.planner.errors.values()):
+    fallback = view.verification.current > 0  # what was asked for does not work; something else does
+    if fallback or counts["failed"] or any(view.planner.errors.values()):
         return "degraded"
     return "converged" if counts["wanted"] == counts["in_sync"] and not counts["pending"] else "converging"
 

@@ -5,6 +5,7 @@ Rules for this file: no clock, no socket; `step` gets the time and returns comma
 | phase | event | then |
 |---|---|---|
 | any | `Arrived` | the list is arranged anew; a changed network is tried from the top |
+| any | a candidate that cannot reach anybody | it has failed: the next candidate. Without any adapter and any other candidate there is nothing to verify |
 | waiting, testing | `PortsChanged` | a test runs once some management adapter has an address and a name server |
 | testing | `Verdicts` good | committed: success at index 0, else fallback |
 | testing | `Verdicts` bad | again every `RETRY` seconds until `test_duration` has passed, then the next candidate |
@@ -177,12 +178,22 @@ def _take_over(
 
 def _try(state: State, index: int, now: float) -> tuple[State, list[Command]]:
     """Start the trial of a candidate."""
-    dpc = state.candidates[index].dpc
+    candidate = state.candidates[index]
     state = replace(
         state, current=index, phase=Phase.WAITING, trial=state.trial + 1, started=now, failures=0, test_again=False
     )
+    if not candidate.dpc.usable:
+        return _unusable(state, candidate, now)
     deadline = now + ADDRESS_BUDGET * state.timers.test_duration
-    return state, [Use(dpc), SetTimer(deadline)]
+    return state, [Use(candidate.dpc), SetTimer(deadline)]
+
+
+def _unusable(state: State, candidate: Candidate, now: float) -> tuple[State, list[Command]]:
+    """No management adapter of it has IP: a node that is reachable stays so by another candidate."""
+    if not candidate.dpc.adapters and len(state.candidates) == 1:
+        return replace(state, phase=Phase.IDLE), [Use(candidate.dpc)]  # somebody else cares for the node's uplink
+    failed = replace(candidate, results=candidate.results.failed(now, "no management adapter has an IP configuration"))
+    return _next(_with(state, failed), now, [Use(candidate.dpc)])
 
 
 def _ports_changed(state: State, ready: bool, now: float) -> tuple[State, list[Command]]:
@@ -257,14 +268,16 @@ def _failed_after_commit(state: State, now: float) -> tuple[State, list[Command]
     return _try(state, 0, now)
 
 
-def _next(state: State, now: float) -> tuple[State, list[Command]]:
-    """The next candidate that may work; without one, the first is parked on."""
+def _next(state: State, now: float, otherwise: Sequence[Command] = ()) -> tuple[State, list[Command]]:
+    """The next candidate that may work; without one, the first is parked on.
+
+    :param otherwise: what is to be done if that is the present one
+    """
     for index in range(state.current + 1, len(state.candidates)):
         if _testable(state.candidates[index], now):
             return _try(state, index, now)
-    state, commands = _try(state, 0, now) if state.current != 0 else (state, [])
-    parked = replace(state, phase=Phase.FAILED)
-    uses = [command for command in commands if isinstance(command, Use)]
+    uses = [Use(state.candidates[0].dpc)] if state.current != 0 else [*otherwise]
+    parked = replace(state, current=0, phase=Phase.FAILED, trial=state.trial + bool(state.current))
     return parked, [*uses, SetTimer(now + RETRY * 5)]
 
 
@@ -276,7 +289,7 @@ def _testable(candidate: Candidate, now: float) -> bool:
 
 
 def _timer(state: State, now: float) -> tuple[State, list[Command]]:
-    if state.candidate is None:
+    if state.candidate is None or state.phase is Phase.IDLE:
         return state, []
     if state.test_running:
         return state, [SetTimer(now + RETRY)]

@@ -77,6 +77,37 @@ def test_a_candidate_that_fails_gives_way_to_the_one_that_worked() -> None:
     assert state.candidates[0].results.last_error == "eth0: no answer from the controller"
 
 
+APPS_ONLY, NOTHING = (
+    Dpc(key="zedagent", adapters=(Adapter(label="eth1", ifname="eth1", ip=IpSettings(mode=IpMode.DHCP)),)),
+    Dpc(key="zedagent"),
+)
+
+
+def test_a_candidate_that_nobody_could_be_reached_by_gives_way_at_once() -> None:
+    connected, _ = after(State(), (0.0, Arrived(OVERRIDE)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+
+    for unusable in (APPS_ONLY, NOTHING):
+        state, commands = step(connected, Arrived(unusable), 10.0)
+
+        assert commands[0] == Use(OVERRIDE)
+        assert (state.phase, state.current) == (Phase.WAITING, 1)
+        assert state.candidates[0].results.last_error == "no management adapter has an IP configuration"
+
+
+def test_without_another_candidate_it_is_used_and_has_failed() -> None:
+    state, commands = step(State(), Arrived(APPS_ONLY), 0.0)
+
+    assert Use(APPS_ONLY) in commands
+    assert state.phase is Phase.FAILED
+
+
+def test_where_no_adapter_is_asked_for_there_is_nothing_to_verify() -> None:
+    state, commands = step(State(), Arrived(NOTHING), 0.0)
+
+    assert (state.phase, commands) == (Phase.IDLE, [Use(NOTHING)])
+    assert step(state, Timer(), 500.0) == (state, [])
+
+
 def test_a_candidate_without_any_address_gives_way_when_its_budget_is_spent() -> None:
     committed, _ = after(State(), (0.0, Arrived(dpc("zedagent", 2025))), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
     state, commands = step(committed, Arrived(dpc("zedagent", 2026, cost=9)), 10.0)
