@@ -82,6 +82,8 @@ def parse_url(text: str) -> Url:
         raise ValueError(f"{text!r} is not an http or https URL")
     if parts.username is not None or parts.password is not None:
         raise ValueError("a URL with a user's name in it is not accepted")
+    if parts.port == 0:
+        raise ValueError(f"{text!r} is not a URL: there is no port 0")
     tls = parts.scheme == "https"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Url(parts.hostname, parts.port or (443 if tls else 80), target, tls)
