@@ -64,8 +64,9 @@ def _finish_port(made: dict[str, Any], port: dict[str, Any], place: Place) -> No
 
 def _label(made: dict[str, Any], place: Place, port: dict[str, Any]) -> None:
     """A port without labels is called as its interface, or as the slot that it is in."""
-    if made.get("ifname"):
-        made.setdefault("printed_label", made["ifname"])
+    if made.get("ifname") and "printed_label" not in made:
+        made["printed_label"] = made["ifname"]
+        place.report.origins.note((*place.native, "printed_label"), place.at(port, "IfName").source)
     for name, source in (("ifname", "IfName"), ("pci", "PCIAddr"), ("usb", "USBAddr")):
         if "label" not in made and made.get(name):
             made["label"] = made[name]
@@ -168,7 +169,7 @@ BOND = Table(
 )
 PORT = Table(
     Field("Logicallabel", "label"),
-    Field("IfName", "ifname"),
+    Field("IfName", "ifname", default=""),  # the name of a modem may be unknown
     Field("PCIAddr", "pci"),
     Field("USBAddr", "usb"),
     Field("Phylabel", "printed_label"),

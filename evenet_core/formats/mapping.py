@@ -9,7 +9,7 @@ what is wrong with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -94,6 +94,7 @@ class Table:
     :param other: name of the object here that keeps what nobody reads; empty = nothing does.
     :param quiet: fields that are known to be none of evenet's business; nothing is said of them.
     :param unknown: the notice on any other field; None = nothing is said.
+    :param elsewhere: fields here that come from no field of their own: where they would stand in the file.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Table:
         other: str = "",
         quiet: tuple[str, ...] = (),
         unknown: str | None = UNKNOWN,
+        elsewhere: Mapping[str, str] | None = None,
     ) -> None:
         self._fields = [(field, plain(field.source)) for field in fields]
         self._known = {name for _, name in self._fields}
@@ -110,6 +112,7 @@ class Table:
         self._other = other
         self._quiet = {plain(name) for name in quiet}
         self._unknown = unknown
+        self._elsewhere = elsewhere or {}
 
     def read(self, value: Any, place: Place) -> Any:
         """The object in evenet's words. What is no object stays what it is."""
@@ -164,6 +167,8 @@ class Table:
         """
         ways = [_walked(way, value, rest) for way, rest in self._ways(native)]
         there = [steps for steps, exists in ways if exists]
+        if native and native[0] in self._elsewhere:
+            return (_spelled(self._elsewhere[str(native[0])], value),)
         return next(iter(there or [steps for steps, _ in ways]), ())
 
     def _ways(self, native: Path) -> Iterator[tuple[tuple[Field, ...], Path]]:

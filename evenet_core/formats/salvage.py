@@ -16,7 +16,7 @@ from msgspec import inspect
 
 from evenet_core.formats.report import Path, Report, shown
 from evenet_core.formats.typed import LONGEST_TEXT, clean_lines, clean_text
-from evenet_core.formats.words import found, likely, wanted
+from evenet_core.formats.words import found, hint, likely, wanted
 from evenet_core.model.networks import Secret
 from evenet_core.model.plain import parse
 from evenet_core.model.values import IPAddress, IPInterface, IPNetwork
@@ -62,7 +62,7 @@ class _Salvage:
             return self._wrong(value, info, path)
         fields = {field.encode_name: field for field in info.fields}
         for key in value.keys() - fields.keys():
-            self._report.broken((*path, key), "is an unknown key", likely(str(key), fields.keys() - value.keys()))
+            self._report.broken((*path, key), "is an unknown key", likely(str(key), fields))
         made = {}
         for name, field in fields.items():
             here = (*path, name)
@@ -103,7 +103,7 @@ class _Salvage:
         if isinstance(info.type, inspect.StrType):
             lines = bool((info.extra or {}).get("lines"))
             return self._text(value, info.type, wanted(info), path, lines=lines)
-        return self._leaf(value, info, path)
+        return self._leaf(value, info.type, path)
 
     def _text(self, value: Any, info: inspect.StrType, want: str, path: Path, *, lines: bool = False) -> str:
         longest = info.max_length or LONGEST_TEXT
@@ -116,7 +116,8 @@ class _Salvage:
         elif len(value) < (info.min_length or 0):
             self._report.broken(path, "is empty", f"write {want}")
         elif info.pattern is not None and not re.search(info.pattern, value):
-            self._report.broken(path, f"is {found(value)}", f"write {want}")
+            lower = bool(re.search(info.pattern, value.lower()))
+            self._report.broken(path, f"is {found(value)}", "write it in lower case" if lower else f"write {want}")
         else:
             return value
         return ""
@@ -138,7 +139,7 @@ class _Salvage:
             problem = f"is {what} with characters that cannot be seen, or too long"
         else:
             problem = f"is {what}"
-        self._report.broken(path, problem, f"write {wanted(info)}")
+        self._report.broken(path, problem, hint(value, info) or f"write {wanted(info)}")
         return _blank(info)
 
 

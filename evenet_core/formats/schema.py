@@ -19,7 +19,7 @@ _CUSTOM: dict[Any, dict[str, Any]] = {
     IPNetwork: {"type": "string", "description": "a subnet such as 10.1.0.0/24", "pattern": _WITH_PREFIX},
     IPInterface: {"type": "string", "description": "an address such as 10.1.0.5/24", "pattern": _WITH_PREFIX},
     Secret: {"type": "string", "writeOnly": True},
-    object: {},
+    object: {"description": "anything"},
 }
 
 

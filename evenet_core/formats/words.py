@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from ipaddress import ip_network
 from typing import Any
 
 from msgspec import inspect
@@ -12,7 +13,7 @@ from evenet_core.formats.report import shown
 from evenet_core.model.networks import Secret
 from evenet_core.model.values import IPAddress, IPInterface, IPNetwork
 
-__all__ = ["found", "known", "likely", "wanted"]
+__all__ = ["found", "hint", "known", "likely", "wanted"]
 
 _MANY = 12  # names that a message lists
 
@@ -72,6 +73,17 @@ def found(value: Any, *, secret: bool = False) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return "a number" if secret else f"the number {shown(value)}"
     return shown(value)
+
+
+def hint(value: Any, info: inspect.Type) -> str:
+    """What is probably meant: a remedy; empty if nobody knows."""
+    network: Any = IPNetwork
+    if info == inspect.CustomType(network) and isinstance(value, str):
+        try:
+            return f"write {ip_network(value, strict=False)}, the subnet of that address"
+        except ValueError:
+            return ""
+    return ""
 
 
 def likely(name: str, names: Iterable[str]) -> str:

@@ -187,4 +187,8 @@ ACL = Table(
     Field("matches"),
     Field("actions"),
     finish=_finish,
+    elsewhere={
+        **dict.fromkeys(_NATIVE.values(), "matches"),
+        **dict.fromkeys(("action", "limit", "forward"), "actions"),
+    },
 )

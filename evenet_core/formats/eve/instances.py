@@ -50,7 +50,7 @@ def _finish_instance(made: dict[str, Any], instance: dict[str, Any], place: Plac
     subnet = made.get("subnet")
     if "family" not in made and isinstance(subnet, str):
         made["family"] = "ipv6" if ":" in subnet else "ipv4"
-    if "type" not in made:
+    if "type" not in made and not place.report.is_broken((*place.native, "type")):
         place.down(("instType",), ("type",)).broken("is missing", "write 1 (Switch) or 2 (Local)")
 
 

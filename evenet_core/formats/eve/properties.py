@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from evenet_core.formats.mapping import Field, Place, Table, lookup
+from evenet_core.formats.report import shown
+from evenet_core.formats.rules.properties import PROPERTY, is_property
 
 __all__ = ["finish_properties"]
 
@@ -21,6 +23,9 @@ def finish_properties(made: dict[str, Any], config: dict[str, Any], place: Place
         found = SETTING.read(item, at)
         if not isinstance(found, dict) or not isinstance(found.get("key"), str):
             at.broken("has no key", "write an object with key and value")
+            continue
+        if not is_property(found["key"]):
+            at.at(item, "key").broken(f"{shown(found['key'])} is no name of a property", PROPERTY)
             continue
         if found["key"] in settings:
             at.notice(f"{found['key']} was given before: the last one counts")

@@ -86,11 +86,10 @@ def _check_switched(view: View, path: Path, rule: AclRule) -> None:
 
 def _check_forward(view: View, path: Path, rule: AclRule, instance: NetworkInstance) -> None:
     if rule.local_port is None:
-        view.problem((*path, "local_port"), "is missing", "write the port of the node that is forwarded (lport)")
+        view.problem((*path, "local_port"), "a forward needs a port of the node", "write which one (lport)")
     if rule.protocol not in FORWARDED:
-        view.problem(
-            (*path, "protocol"), "is missing" if not rule.protocol else f"is {rule.protocol}", "write tcp or udp"
-        )
+        problem = f"{shown(rule.protocol)} cannot be forwarded" if rule.protocol else "a forward needs a protocol"
+        view.problem((*path, "protocol"), problem, "only tcp and udp are forwarded")
     if instance.type is InstanceType.LOCAL and not view.answering(instance.port):
         view.notice((*path, "forward"), "has no effect: the network instance has no port")
     elif rule.adapter and not view.answering(rule.adapter):

@@ -75,7 +75,7 @@ def _check_sharing(view: View) -> None:
         path: Path = ("adapters", i)
         layer = adapter.lower or adapter.label
         name = "lower" if adapter.lower else "label"
-        if layer in view.layers and layers.setdefault(layer, path) != path:
+        if layer in view.layers and _another(view, layers.setdefault(layer, path), adapter):
             there = view.report.where(layers[layer])
             view.problem((*path, name), f"{shown(layer)} has an adapter already", f"it is {there}; keep one of them")
         if adapter.address is not None and addresses.setdefault(adapter.address, path) != path:
@@ -84,6 +84,11 @@ def _check_sharing(view: View) -> None:
         if adapter.label != layer and adapter.label in below:
             text = f"{shown(adapter.label)} is the label of something else that adapters stand on"
             view.problem((*path, "label"), text, "use another label")
+
+
+def _another(view: View, path: Path, adapter: SystemAdapter) -> bool:
+    """Whether an adapter of another label is there; that a label is given twice is told elsewhere."""
+    return view.config.adapters[int(path[1])].label != adapter.label
 
 
 def _below(view: View) -> set[str]:

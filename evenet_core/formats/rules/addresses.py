@@ -9,7 +9,16 @@ from evenet_core.formats.rules.hosts import check_name, check_servers
 from evenet_core.model.networks import IpFamily, IpMode, IpSettings
 from evenet_core.model.values import IPAddress, IPNetwork
 
-__all__ = ["check_address", "check_dns", "check_gateway", "check_ip", "reserved", "versions"]
+__all__ = [
+    "check_address",
+    "check_dns",
+    "check_gateway",
+    "check_servers_of",
+    "check_subnet",
+    "check_version",
+    "reserved",
+    "versions",
+]
 
 VERSIONS = {IpFamily.IPV4: (4,), IpFamily.IPV6: (6,)}
 
@@ -19,15 +28,19 @@ def versions(family: IpFamily) -> tuple[int, ...]:
     return VERSIONS.get(family, (4, 6))
 
 
-def check_ip(report: Report, path: Path, ip: IpSettings) -> None:
-    """IP settings of an adapter."""
-    allowed = versions(ip.family)
+def check_subnet(report: Report, path: Path, ip: IpSettings) -> None:
+    """The subnet of an adapter's static addresses."""
     if ip.mode is IpMode.STATIC and ip.subnet is None:
         report.at((*path, "subnet"), "is missing", "write the subnet of the static addresses, such as 192.0.2.0/24")
     if ip.subnet is not None:
-        check_version(report, (*path, "subnet"), ip.subnet, allowed)
+        check_version(report, (*path, "subnet"), ip.subnet, versions(ip.family))
         if ip.mode is IpMode.STATIC and ip.subnet.prefixlen == 0:
             report.at((*path, "subnet"), f"is {ip.subnet}", "write the subnet of the link")
+
+
+def check_servers_of(report: Report, path: Path, ip: IpSettings) -> None:
+    """Gateway, name and time servers of an adapter."""
+    allowed = versions(ip.family)
     if ip.gateway is not None:
         check_version(report, (*path, "gateway"), ip.gateway, allowed)
         if not ip.gateway.is_unspecified:

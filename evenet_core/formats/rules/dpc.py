@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from evenet_core.formats.report import Path, Report, shown
-from evenet_core.formats.rules.addresses import check_ip, check_version, reserved, versions
+from evenet_core.formats.rules.addresses import check_servers_of, check_version, reserved, versions
 from evenet_core.formats.rules.interfaces import check_interfaces
 from evenet_core.formats.rules.layers import check_bonds, check_vlans
 from evenet_core.formats.rules.networks import check_radio, check_traffic_proxy
@@ -34,11 +34,11 @@ def check_dpc(dpc: Dpc, report: Report) -> None:
 
 
 def _check_adapter(report: Report, path: Path, adapter: Adapter) -> None:
-    if not (adapter.ifname or adapter.pci or adapter.usb):
+    if adapter.label and not (adapter.ifname or adapter.pci or adapter.usb):
         report.at((*path, "ifname"), "is missing", "write the interface, or PCIAddr or USBAddr of a modem")
     if adapter.label in BUILT_IN_LABELS:
         report.at((*path, "label"), f"{adapter.label} is a label of evenet's own", "use another one")
-    check_ip(report, (*path, "ip"), adapter.ip)
+    check_servers_of(report, (*path, "ip"), adapter.ip)
     _check_addresses(report, path, adapter)
     check_traffic_proxy(report, (*path, "proxy"), adapter.proxy)
     check_radio(report, path, adapter.wifi, adapter.cellular)

@@ -10,7 +10,7 @@ from evenet_core.formats.report import Path, Report, shown
 from evenet_core.model.dnsname import is_dns_name
 from evenet_core.model.networks import StaticHost
 
-__all__ = ["check_host", "check_hosts", "check_name", "check_servers", "check_url", "is_address"]
+__all__ = ["check_host", "check_hosts", "check_name", "check_servers", "check_url", "is_address", "shown_url"]
 
 NAME = "write a DNS name: letters, digits and hyphens in parts of at most 63, joined by dots"
 
@@ -47,7 +47,12 @@ def check_hosts(report: Report, path: Path, hosts: Iterable[StaticHost]) -> None
 def check_url(report: Report, path: Path, url: str) -> None:
     """An address of the Web, where one is given."""
     if url and not _is_url(url):
-        report.at(path, f"{shown(url)} is no URL", "write http:// or https://, a host, and no spaces")
+        report.at(path, f"{shown_url(url)} is no URL", "write http:// or https://, a host, and no spaces")
+
+
+def shown_url(text: str) -> str:
+    """What stands before an @ may be a password."""
+    return "a text with an @" if "@" in text else shown(text)
 
 
 def _is_url(url: str) -> bool:

@@ -37,7 +37,7 @@ def _check_uuids(view: View) -> None:
         for i, one in enumerate(objects):
             if one.uuid and not _is_uuid(one.uuid):
                 view.problem((part, i, "uuid"), f"is {shown(one.uuid)}", "write a UUID in lower case")
-            elif names.get(one.uuid, i) != i:
+            elif one.uuid and names.get(one.uuid, i) != i:
                 view.problem((part, i, "uuid"), "is the name of another one", "use another name there")
 
 

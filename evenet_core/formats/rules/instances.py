@@ -70,7 +70,7 @@ def _check_access_ports(view: View, path: Path, instance: NetworkInstance) -> No
             view.problem(here, f"{shown(access.port)} means no adapter", "write the label of a port of this instance")
         elif not meant <= mine:
             view.problem(here, f"{shown(access.port)} is no port of this instance", "write one of its ports")
-        for label in meant:
+        for label in meant if access.vlan else ():
             if vlans.setdefault(label, access.vlan) != access.vlan:
                 view.problem(here, f"{label} is an access port of VLAN {vlans[label]} already", "one port, one VLAN")
 

@@ -6,8 +6,8 @@ import re
 from urllib.parse import urlsplit
 
 from evenet_core.formats.report import Path, Report, shown
-from evenet_core.formats.rules.addresses import check_ip
-from evenet_core.formats.rules.hosts import check_host, check_hosts, check_url, is_address
+from evenet_core.formats.rules.addresses import check_servers_of, check_subnet
+from evenet_core.formats.rules.hosts import check_host, check_hosts, check_url, is_address, shown_url
 from evenet_core.formats.rules.view import View
 from evenet_core.model.dnsname import is_dns_name
 from evenet_core.model.networks import AccessPoint, Cellular, Probe, ProbeMethod, Proxy, Wifi, WifiKeyScheme
@@ -25,7 +25,8 @@ _PSK = re.compile(r"[0-9A-Fa-f]{64}|[ -~]{8,63}")  # IEEE 802.11-2020, J.4.1
 def check_networks(view: View) -> None:
     for n, network in enumerate(view.config.networks):
         path: Path = ("networks", n)
-        check_ip(view.report, (*path, "ip"), network.ip)
+        check_subnet(view.report, (*path, "ip"), network.ip)
+        check_servers_of(view.report, (*path, "ip"), network.ip)
         check_hosts(view.report, (*path, "hosts"), network.hosts)
         check_traffic_proxy(view.report, (*path, "proxy"), network.proxy)
         check_radio(view.report, path, network.wifi, network.cellular)
@@ -42,7 +43,7 @@ def check_traffic_proxy(report: Report, path: Path, proxy: Proxy | None) -> None
         here: Path = (*path, "servers", n)
         if not _is_proxy(server.server):
             remedy = "write a host, or http://HOST"
-            report.at((*here, "server"), f"{shown(server.server)} is no proxy", remedy)
+            report.at((*here, "server"), f"{shown_url(server.server)} is no proxy", remedy)
         if not 1 <= server.port <= 65535:
             report.at((*here, "port"), f"{server.port} is out of range", "write a port from 1 to 65535")
     for n, exception in enumerate(proxy.exceptions):

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 
 from evenet_core.formats.report import Path, Report, shown
 
-__all__ = ["ACTED_ON", "NOT_YET", "check_settings"]
+__all__ = ["ACTED_ON", "NOT_YET", "PROPERTY", "check_settings", "is_property"]
 
+PROPERTY = "write letters, digits, dots and hyphens"
+LONGEST = 128
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 SECONDS = ("timer.port.testduration", "timer.port.testinterval", "timer.port.testbetterinterval")
@@ -38,11 +40,16 @@ NOT_YET: Mapping[str, str] = {
 }
 
 
+def is_property(key: str) -> bool:
+    """Whether this may be the name of a device property."""
+    return len(key) <= LONGEST and _KEY.fullmatch(key) is not None
+
+
 def check_settings(settings: Mapping[str, str], report: Report, path: Path) -> None:
     for key, value in settings.items():
         here: Path = (*path, key)
-        if key and not _KEY.fullmatch(key):
-            report.at(here, f"{shown(key)} is no name of a property", "letters, digits, dots and hyphens")
+        if not is_property(key):
+            report.at(here, f"{shown(key)} is no name of a property", PROPERTY)
         elif key in NOT_YET and value.lower() != NOT_YET[key]:
             report.notice_at(here, f"not yet acted on: {key}")
         elif key in SECONDS and not (value.isascii() and value.isdecimal() and len(value) <= 9):
