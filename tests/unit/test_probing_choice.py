@@ -102,6 +102,10 @@ def test_a_signal_that_is_hardly_stronger_moves_nothing() -> None:
     assert chosen(in_use, replace(other, signal=-80 + SIGNAL_MARGIN), current="a", stronger=True) == "b"
 
 
+def test_between_two_ports_that_are_not_in_use_the_slightest_difference_counts() -> None:
+    assert chosen(port("a", signal=-80), port("b", signal=-79), stronger=True) == "b"
+
+
 def test_signals_say_nothing_about_ports_without_radio() -> None:
     cable, radio = port("a"), port("b", signal=-50)
 

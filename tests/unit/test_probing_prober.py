@@ -313,6 +313,61 @@ def test_a_result_that_comes_after_its_port_changed_means_nothing() -> None:
     assert world.prober.result(stale, None, "late", world.now) == []
 
 
+def test_a_result_that_other_name_servers_led_to_means_nothing() -> None:
+    world = World()
+    world.configure(port(0), routes=[route("eth0", probe=custom(replace(TCP, host="a.test")))])
+    [(_, stale)] = world.sent
+    world.configure(port(0, dns=(ip_address("172.22.0.99"),)))
+
+    assert world.prober.result(stale, 0.01, "", world.now) == []
+    assert world.prober.reports()[0].ports[0].standing == "unprobed"
+
+
+def test_another_gateway_is_asked_as_soon_as_it_is_known() -> None:
+    world = started()
+    since = world.now
+
+    world.configure(port(1, gateways=(ip_address("172.22.1.99"),)))
+    world.run(0.3)
+
+    asked = [command.request.hosts for moment, command in world.sent if moment >= since]
+    assert ("172.22.1.99",) in asked
+
+
+def test_whoever_calls_too_early_is_told_the_time_again() -> None:
+    world = started()
+
+    commands = world.prober.tick(world.now)
+
+    assert [command for command in commands if isinstance(command, SetTimer)]
+
+
+def test_a_port_that_only_needs_a_link_is_returned_to_although_nothing_is_asked() -> None:
+    world = started(route(probe=RouteProbe()))
+    world.configure(port(0, carrier=False))
+    world.configure(port(0))
+    assert world.uses == {"default": "eth1"}
+
+    world.run(60.0)
+
+    assert (world.uses, world.asked()) == ({"default": "eth0"}, Counter())
+
+
+def test_a_port_has_proved_itself_when_the_last_of_its_probes_has() -> None:
+    world = started(route(probe=RouteProbe(gateway_ping=True, gateway_ping_max_cost=255, custom=TCP)))
+    world.dead |= {("eth0", "gateway"), ("eth0", "tcp")}
+    world.run(60.0)
+    world.dead.discard(("eth0", "gateway"))
+    world.run(60.0)
+    world.dead.discard(("eth0", "tcp"))
+
+    world.run(8.0)  # the probe comes within five seconds, and the hold-down takes ten
+    assert world.uses == {"default": "eth1"}
+    world.run(60.0)
+
+    assert world.uses == {"default": "eth0"}
+
+
 def test_a_hint_about_a_port_is_followed_by_a_probe() -> None:
     world = started()
     before = world.asked()
