@@ -52,17 +52,20 @@ class Report:
         self._problems: dict[tuple[str, str], Problem] = {}  # each once, in the order found
         self._notices: dict[tuple[str, str], list[str]] = {}
         self._broken: set[Path] = set()
-        self._left_out = 0
+        self._full = False
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         return tuple(self._problems.values())
 
     def problem(self, path: str, problem: str, remedy: str) -> None:
-        """Something wrong at `path`, given in the words of the file."""
+        """Something wrong at `path`, given in the words of the file.
+
+        :raises Unreadable: there are so many already that nobody reads on.
+        """
         if len(self._problems) >= MAX_PROBLEMS:
-            self._left_out += 1
-            return
+            self._full = True
+            raise Unreadable
         self._problems.setdefault((path, problem), Problem(path, problem, remedy, file=self.file))
 
     def at(self, native: Path, problem: str, remedy: str) -> None:
@@ -110,8 +113,8 @@ class Report:
         if not self._problems:
             return
         problems = list(self._problems.values())
-        if self._left_out:
-            text = f"{self._left_out} more problems are left out"
+        if self._full:
+            text = f"there are more than {MAX_PROBLEMS} problems"
             problems.append(Problem("", text, "correct the ones above first", file=self.file))
         raise ConfigError(problems)
 

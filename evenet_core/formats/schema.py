@@ -25,7 +25,8 @@ _CUSTOM: dict[Any, dict[str, Any]] = {
 
 def schema_of_config() -> dict[str, Any]:
     """Draft 2020-12. What it accepts may still be refused: meaning as a whole is no matter of a schema."""
-    schema: dict[str, Any] = msgspec.json.schema(DeviceConfig, schema_hook=_custom)
+    made = msgspec.json.schema(DeviceConfig, schema_hook=_custom)
+    schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(made))  # JSON has no tuples
     _finish(schema)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

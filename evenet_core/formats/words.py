@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from ipaddress import ip_network
 from typing import Any
 
@@ -78,7 +77,7 @@ def found(value: Any, *, secret: bool = False) -> str:
 def hint(value: Any, info: inspect.Type) -> str:
     """What is probably meant: a remedy; empty if nobody knows."""
     network: Any = IPNetwork
-    if info == inspect.CustomType(network) and isinstance(value, str):
+    if info == inspect.CustomType(network) and isinstance(value, str) and "%" not in value:
         try:
             return f"write {ip_network(value, strict=False)}, the subnet of that address"
         except ValueError:
@@ -88,6 +87,8 @@ def hint(value: Any, info: inspect.Type) -> str:
 
 def likely(name: str, names: Iterable[str]) -> str:
     """What the operator may have meant instead of an unknown name: a remedy."""
+    from difflib import get_close_matches  # noqa: PLC0415  good configs do without
+
     candidates = sorted(set(names))
     close = get_close_matches(name[:128], candidates[:1000], n=1)
     return f"did you mean {shown(close[0])}?" if close else known(candidates)

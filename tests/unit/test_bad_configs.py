@@ -84,11 +84,11 @@ def test_deep_nesting_is_refused(depth: int, name: str) -> None:
     assert "nested deeper than 64 levels" in problem.problem
 
 
-def test_a_million_wrong_values_are_told_as_a_thousand() -> None:
+def test_of_a_million_wrong_values_a_thousand_are_told() -> None:
     found = problems(json.dumps({"evenet": 1, "ports": [0] * 1_000_000}).encode())
 
     assert len(found) == MAX_PROBLEMS + 1
-    assert "more problems are left out" in found[-1].problem
+    assert found[-1].problem == "there are more than 1000 problems"
 
 
 def test_a_number_of_a_million_digits_is_refused() -> None:
@@ -116,4 +116,4 @@ def test_thousands_of_overlapping_subnets_are_found() -> None:
     found = problems(json.dumps({"evenet": 1, "network_instances": instances + twice}).encode())
 
     assert all("overlaps with" in problem.problem for problem in found[:-1])
-    assert "500 more problems are left out" in found[-1].problem
+    assert len(found) == MAX_PROBLEMS + 1

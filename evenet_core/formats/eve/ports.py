@@ -15,7 +15,9 @@ NETWORK_DEVICES = ("ethernet", "wifi", "cellular")
 
 
 def _finish_port(made: dict[str, Any], io: dict[str, Any], place: Place) -> None:
-    """Labels and names that stand for each other when one is missing."""
+    """Labels and names that stand for each other when one is missing; a count of functions that are not listed."""
+    if lookup(lookup(io, "vflist"), "vfCount") and "virtual_functions" not in made:
+        place.at(io, "vflist").notice("SR-IOV is not yet supported: evenet makes no virtual functions")
     made.setdefault("label", lookup(io, "phylabel") or None)
     if made["label"] is None:
         del made["label"]
@@ -58,7 +60,7 @@ PORT = Table(
     inside(
         "vflist",
         many("data", "virtual_functions", VIRTUAL_FUNCTION),
-        Field("vfCount", notice="SR-IOV is not yet supported: evenet makes no virtual functions"),
+        Field("vfCount"),
     ),
     Field("cbattr", "attributes", _texts),
     finish=_finish_port,
