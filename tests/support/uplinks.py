@@ -162,15 +162,17 @@ class Uplink:
 
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
-                request = await reader.readuntil(b"\r\n\r\n")
+                request = await _request(reader)
                 if seen is not None:
                     seen.append((writer.get_extra_info("peername")[0], request.decode()))
                 writer.write(answer if isinstance(answer, bytes) else answer(request))
                 await writer.drain()
-            except (OSError, asyncio.IncompleteReadError):
-                pass  # the client left: it has seen enough
-            finally:
                 writer.close()
+                await writer.wait_closed()
+            except (OSError, asyncio.CancelledError):
+                pass  # the client left, or the test is over
+            finally:
+                writer.transport.abort()
 
         listener = self.listener(CONTROLLER[version], port)
         self._servers.append(await asyncio.start_server(talk, sock=listener, ssl=tls))
@@ -196,3 +198,14 @@ class Uplink:
         for opened in self._sockets:
             opened.close()
         os.close(self._namespace)
+
+
+async def _request(reader: asyncio.StreamReader) -> bytes:
+    """The head of an HTTP request, or whatever begins as TLS does."""
+    request = b""
+    while not (request.endswith(b"\r\n\r\n") or request.startswith(b"\x16")):
+        data = await reader.read(65536)
+        if not data:
+            raise ConnectionResetError
+        request += data
+    return request
