@@ -213,6 +213,13 @@ def test_an_address_as_host_means_that_address() -> None:
     assert rule(("host", "10.9.9.9")) == AclRule(id=1, remote=ip_network("10.9.9.9/32"))
 
 
+def test_an_empty_host_is_nobody() -> None:
+    found = rule(("host", ""))
+
+    assert found.host.endswith(".invalid")
+    assert found.remote is None
+
+
 def test_a_range_of_remote_ports() -> None:
     found = rule(("protocol", "TCP"), ("fport", "80:90"))
 

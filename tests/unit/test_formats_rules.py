@@ -204,10 +204,9 @@ def test_what_rules_accept_of_a_subnet_can_be_served(
         gateway=near[0],
         dhcp_range=DhcpRange(start=near[1], end=near[2]) if pool else None,  # type: ignore[arg-type]
     )
-    given = {"name": "n", "flow_log": False, "subnet": str(subnet)}
-    given |= {"gateway": str(near[0])} if near[0] else {}
-
-    parts: dict[str, Any] = {**given, "dhcp_range": {"start": str(near[1]), "end": str(near[2])}} if pool else given
+    parts: dict[str, Any] = {"name": "n", "flow_log": False, "subnet": str(subnet)}
+    parts |= {"gateway": str(near[0])} if near[0] else {}
+    parts |= {"dhcp_range": {"start": str(near[1]), "end": str(near[2])}} if pool else {}
 
     accepted = outcome(network_instances=[parts])[0] == []
 

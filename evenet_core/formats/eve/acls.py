@@ -19,6 +19,7 @@ UNITS = {
     **dict.fromkeys(("h", "hour"), "hour"),
     **dict.fromkeys(("d", "day"), "day"),
 }
+NO_HOST = "none.invalid"  # a name that nobody has (RFC 6761, 6.4)
 Made = dict[str, Any]
 
 
@@ -54,6 +55,9 @@ def _match(made: Made, match: dict[str, Any], place: Place) -> None:
         place.at(match, "type").broken(f"{shown(kind)} is not known", f"one of {', '.join(_NATIVE)}")
     elif native in made:
         place.at(match, "type").broken(f"is a second match of type {kind}", "write another rule")
+    elif value in (None, "") and native == "host":
+        place.at(match, "value").notice("is empty: the rule matches no host")
+        made["host"] = NO_HOST
     elif value in (None, "") and native != "instance_members":
         place.at(match, "value").broken("is missing", f"write what {kind} is to be compared with")
     else:
