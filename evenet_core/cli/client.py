@@ -60,7 +60,10 @@ class Client:
             raise AgentError("the agent ended the connection") from error
 
     def _answer(self) -> dict[str, Any]:
-        line = self._lines.readline()
+        try:
+            line = self._lines.readline()
+        except OSError:
+            line = b""
         if not line:
             raise AgentError("the agent ended the connection")
         answer: dict[str, Any] = json.loads(line)

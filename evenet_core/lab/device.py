@@ -32,7 +32,7 @@ def furnish_device(device: Host, controller: str, ca: bytes, documents: dict[str
     for name, data in {"settings.yaml": settings.encode(), "ca.pem": ca, **documents}.items():
         (directory / name).write_bytes(data)
     (device.directory / "etc" / "resolv.conf").write_text("# written by the lab\n")
-    for name in ("evenet", "dhcpcd"):
+    for name in ("evenet", "dhcpcd", "misc"):
         (device.directory / "lib" / name).mkdir(exist_ok=True)
 
 
@@ -59,6 +59,7 @@ class Supervisor:
         try:
             while True:
                 pid = start(self._device, argv, log_file, environment)
+                (self._device.directory / "run" / "agent.pid").write_text(f"{pid}\n")
                 status = await self._ended(pid)
                 log.info("agent ended with status %d; it is started again", status)
                 await asyncio.sleep(RESTART)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -37,7 +36,7 @@ def test_a_second_apply_plans_nothing_and_writes_nothing(site: StartSite) -> Non
 
     plan = lab.json("plan", CONFIG)
     lab.device("apply", CONFIG)
-    lab.exec("device", "ip", "link", "add", "marker", "type", "dummy")  # the last thing that the watcher sees
+    lab.exec("device", "ip", "link", "add", "marker", "type", "bridge")  # the last thing that the watcher sees
 
     assert plan["summary"] == {"create": 0, "update": 0, "delete": 0}
     assert lab.status()["agent"]["writes"] == before
@@ -48,39 +47,27 @@ def test_a_second_apply_plans_nothing_and_writes_nothing(site: StartSite) -> Non
     assert "marker" in first, f"the second apply changed something: {first}"
 
 
-def test_an_agent_killed_at_any_moment_of_coming_up_ends_in_the_same_state(site: StartSite, tmp_path: Path) -> None:
-    lab = site(CASE)
-    empty = tmp_path / "empty.yaml"
-    empty.write_text("evenet: 1\n")
-    lab.device("apply", CONFIG)
-    eventually("the first run to settle", lambda: settled(lab))
-    wanted = kernel_state(lab)
+def test_an_agent_killed_at_any_moment_of_coming_up_ends_in_the_same_state(site: StartSite) -> None:
+    first = site(CASE, "--device-config", CONFIG)
+    wanted = kernel_state(first)
+    first.down()
     moments = random.Random(20261124)
 
     for number in range(KILLS):
-        lab.exec("device", "evenet", "apply", str(empty), check=False)
-        apply = subprocess.Popen(
-            [*EVENET, "lab", "exec", lab.name, "device", "--", "evenet", "apply", CONFIG],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        kill_agent(lab, after=moments.uniform(0.05, 2.5))
-        apply.wait()
-        eventually("an agent to answer", lambda: lab.succeeds("device", "evenet", "status"))
-        if number_of_apps(lab) == 0:  # killed before it had taken the config over
-            lab.exec("device", "evenet", "apply", CONFIG)
-        eventually(f"run {number} to settle", lambda: settled(lab), 60)
-        eventually(f"run {number} to end as the first", lambda: kernel_state(lab) == wanted, 20)
+        lab = site(CASE, up=False)
+        coming_up = lab.start("--device-config", CONFIG)
+        kill_agent(lab, after=moments.uniform(0.0, 1.0))
+        coming_up.communicate()
 
-
-def number_of_apps(lab: Site) -> int:
-    return len(lab.status()["apps"])
+        eventually(f"run {number} to settle", lambda lab=lab: settled(lab), 60)
+        eventually(f"run {number} to end as the first", lambda lab=lab: kernel_state(lab) == wanted, 20)
+        lab.down()
 
 
 def kill_agent(lab: Site, after: float) -> None:
-    """The delay is the test's input, not a wait for something."""
-    pid = lab.status()["agent"]["pid"]
-    lab.exec("device", "sh", "-c", f"sleep {after:.3f}; kill -9 {pid}")
+    """The delay, in seconds from the agent's start, is the test's input, not a wait for something."""
+    eventually("the agent to start", lambda: lab.succeeds("device", "test", "-s", "/run/agent.pid"))
+    lab.exec("device", "sh", "-c", f"sleep {after:.3f}; kill -9 $(cat /run/agent.pid)")
 
 
 def test_a_killed_agent_costs_the_app_no_packet(site: StartSite) -> None:
@@ -113,7 +100,7 @@ def test_what_others_made_stays_as_it_is(site: StartSite) -> None:
     """
     lab.exec("device", "sh", "-ec", foreign)
     look = """
-        ip -d addr show foreign0; ip route show table 502; ip rule show priority 10000
+        ip addr show foreign0; ip route show table 502; ip rule show priority 10000
         nft list table inet other; cat /run/foreign.pid
     """
     before = lab.exec("device", "sh", "-ec", look).stdout.splitlines()

@@ -11,10 +11,7 @@ __all__ = ["kernel_state"]
 
 def kernel_state(site: Site, host: str = "device") -> dict[str, list[Any]]:
     """Links, addresses, routes, rules and firewall; without indexes, counters and lifetimes."""
-    links = [
-        (x["ifname"], x.get("address"), x.get("mtu"), x.get("master"), x["operstate"])
-        for x in site.ip("link", host=host)
-    ]
+    links = [(x["ifname"], _mac(x), x.get("mtu"), x.get("master"), x["operstate"]) for x in site.ip("link", host=host)]
     addresses = [
         (link["ifname"], a["local"], a["prefixlen"])
         for link in site.ip("addr", host=host)
@@ -38,3 +35,8 @@ def kernel_state(site: Site, host: str = "device") -> dict[str, list[Any]]:
         "rules": sorted(rules, key=str),
         "firewall": sorted(firewall),
     }
+
+
+def _mac(link: dict[str, Any]) -> Any:
+    """The kernel chooses that of the near end of an app's interface."""
+    return "any" if link["ifname"].startswith("nbu") else link.get("address")

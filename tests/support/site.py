@@ -44,8 +44,13 @@ class Site:
             "lab", "up", str(self.case / "network-model.json"), "--name", self.name, *arguments, check=check
         )
 
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Begin to bring it up."""
+        command = ("lab", "up", str(self.case / "network-model.json"), "--name", self.name, *arguments)
+        return subprocess.Popen([*EVENET, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
     def down(self) -> None:
-        self.evenet("lab", "down", self.name)
+        self.evenet("lab", "down", self.name, check=False)
 
     def link(self, port: str, state: str) -> None:
         self.evenet("lab", "link", self.name, port, state)
