@@ -8,6 +8,8 @@ from evenet_core.linux.daemon import Daemon, daemon_key
 from evenet_core.linux.resolvconf import ResolvConf
 from evenet_core.model.adapters import Adapter
 from evenet_core.model.addressing import Addressing
+from evenet_core.model.dnsname import is_dns_name
+from evenet_core.model.values import IPAddress
 from evenet_core.reconciler.item import Item, Requires
 
 __all__ = ["FORWARDER", "plan_names"]
@@ -42,7 +44,7 @@ def plan_names(adapters: Sequence[tuple[Adapter, Addressing]], resolv_conf: str)
     """
     ranked = sorted(adapters, key=lambda pair: pair[0].rank)
     servers = list(_split(ranked)) + [
-        f"server={server}@{adapter.ifname}" for adapter, addressing in ranked for server in addressing.dns
+        f"server={_asked_by(adapter, server)}" for adapter, addressing in ranked for server in addressing.dns
     ]
     if not servers:
         return []
@@ -60,12 +62,19 @@ def plan_names(adapters: Sequence[tuple[Adapter, Addressing]], resolv_conf: str)
 
 
 def domains(addressing: Addressing) -> Iterable[str]:
-    """Search domains of an adapter, its own domain first."""
-    return dict.fromkeys(domain for domain in (addressing.domain, *addressing.search) if domain)
+    """Search domains of an adapter, its own domain first; what is no domain reaches no resolver's configuration."""
+    spelled = (domain.rstrip(".") for domain in (addressing.domain, *addressing.search))
+    return dict.fromkeys(domain for domain in spelled if is_dns_name(domain))
 
 
 def _split(ranked: Sequence[tuple[Adapter, Addressing]]) -> Iterable[str]:
     for adapter, addressing in ranked:
         for domain in domains(addressing):
             for server in addressing.dns:
-                yield f"server=/{domain}/{server}@{adapter.ifname}"
+                yield f"server=/{domain}/{_asked_by(adapter, server)}"
+
+
+def _asked_by(adapter: Adapter, server: IPAddress) -> str:
+    """A server, asked through the adapter's link and with an address of it."""
+    scope = f"%{adapter.ifname}" if server.version == 6 and server.is_link_local else ""
+    return f"{server}{scope}@{adapter.ifname}"

@@ -139,11 +139,12 @@ class Uplink:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with inside(self._namespace):
             opened = socket.socket(family, kind | socket.SOCK_NONBLOCK)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind((address, port))
+            self._sockets.append(opened)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            host, _, link = address.partition("%")
+            opened.bind((host, port, 0, socket.if_nametoindex(link)) if link else (host, port))
         if kind is socket.SOCK_STREAM:
             opened.listen()
-        self._sockets.append(opened)
         return opened
 
     async def serve(
