@@ -17,7 +17,7 @@ Kind = Literal["eve", "dpc", "native", "settings"]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A field that evenet does not act on (yet), or that has no effect as it stands: nothing that forbids the config."""
+    """A field that evenet does not act on (yet), or that has no effect here: nothing that forbids the config."""
 
     path: str  # in the words of the file
     text: str
