@@ -6,7 +6,7 @@ from evenet_core.formats.report import Path, Report, shown
 from evenet_core.formats.rules.addresses import check_servers_of, check_version, reserved, versions
 from evenet_core.formats.rules.interfaces import check_interfaces
 from evenet_core.formats.rules.layers import check_bonds, check_vlans
-from evenet_core.formats.rules.networks import check_radio, check_traffic_proxy
+from evenet_core.formats.rules.networks import check_proxy, check_radio
 from evenet_core.formats.rules.unsupported import tell_unsupported_dpc
 from evenet_core.formats.rules.view import once
 from evenet_core.model.adapters import BUILT_IN_LABELS, Adapter, Dpc
@@ -40,7 +40,7 @@ def _check_adapter(report: Report, path: Path, adapter: Adapter) -> None:
         report.at((*path, "label"), f"{adapter.label} is a label of evenet's own", "use another one")
     check_servers_of(report, (*path, "ip"), adapter.ip)
     _check_addresses(report, path, adapter)
-    check_traffic_proxy(report, (*path, "proxy"), adapter.proxy)
+    check_proxy(report, (*path, "proxy"), adapter.proxy)
     check_radio(report, path, adapter.wifi, adapter.cellular)
 
 

@@ -12,7 +12,7 @@ from evenet_core.formats.rules.view import View
 from evenet_core.model.dnsname import is_dns_name
 from evenet_core.model.networks import AccessPoint, Cellular, Probe, ProbeMethod, Proxy, Wifi, WifiKeyScheme
 
-__all__ = ["check_networks", "check_probe", "check_radio", "check_traffic_proxy"]
+__all__ = ["check_networks", "check_probe", "check_proxy", "check_radio"]
 
 SSID_BYTES = 32  # IEEE 802.11-2020, 9.4.2.2
 SCHEMES = ("http", "https", "socks", "socks4", "socks5", "ftp", "")
@@ -28,14 +28,14 @@ def check_networks(view: View) -> None:
         check_subnet(view.report, (*path, "ip"), network.ip)
         check_servers_of(view.report, (*path, "ip"), network.ip)
         check_hosts(view.report, (*path, "hosts"), network.hosts)
-        check_traffic_proxy(view.report, (*path, "proxy"), network.proxy)
+        check_proxy(view.report, (*path, "proxy"), network.proxy)
         check_radio(view.report, path, network.wifi, network.cellular)
 
 
 # -- proxies ------------------------------------------------------------------------------------------
 
 
-def check_traffic_proxy(report: Report, path: Path, proxy: Proxy | None) -> None:
+def check_proxy(report: Report, path: Path, proxy: Proxy | None) -> None:
     if proxy is None:
         return
     check_url(report, (*path, "url"), proxy.url)
