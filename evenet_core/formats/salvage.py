@@ -61,8 +61,9 @@ class _Salvage:
         if not isinstance(value, dict):
             return self._wrong(value, info, path)
         fields = {field.encode_name: field for field in info.fields}
-        for key in value.keys() - fields.keys():
-            self._report.broken((*path, key), "is an unknown key", likely(str(key), fields))
+        for key in value:
+            if key not in fields:
+                self._report.broken((*path, key), "is an unknown key", likely(str(key), fields))
         made = {}
         for name, field in fields.items():
             here = (*path, name)

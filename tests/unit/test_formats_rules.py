@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -211,6 +211,21 @@ def test_what_rules_accept_of_a_subnet_can_be_served(
     accepted = outcome(network_instances=[parts])[0] == []
 
     assert not accepted or subnet_problem(instance) == ""
+
+
+subnets = st.tuples(st.integers(0, 2**32 - 1), st.integers(8, 30)).map(lambda parts: ip_network(parts, strict=False))
+
+
+@given(st.lists(subnets | st.sampled_from([ip_network("10.0.0.0/8"), ip_network("10.1.0.0/16")]), max_size=6))
+def test_of_two_subnets_that_overlap_the_later_one_is_named(given_subnets: list[IPv4Network]) -> None:
+    instances = [{"name": f"n{i}", "subnet": str(subnet), "flow_log": False} for i, subnet in enumerate(given_subnets)]
+
+    problems, _ = outcome(network_instances=instances)
+
+    named = {int(line[line.index("[") + 1 : line.index("]")]) for line in problems if "overlaps with" in line}
+    assert named == {
+        later for later, subnet in enumerate(given_subnets) if any(subnet.overlaps(s) for s in given_subnets[:later])
+    }
 
 
 @given(st.text(max_size=30))

@@ -70,7 +70,7 @@ def _check_access_ports(view: View, path: Path, instance: NetworkInstance) -> No
             view.problem(here, f"{shown(access.port)} means no adapter", "write the label of a port of this instance")
         elif not meant <= mine:
             view.problem(here, f"{shown(access.port)} is no port of this instance", "write one of its ports")
-        for label in meant if access.vlan else ():
+        for label in sorted(meant) if access.vlan else ():
             if vlans.setdefault(label, access.vlan) != access.vlan:
                 view.problem(here, f"{label} is an access port of VLAN {vlans[label]} already", "one port, one VLAN")
 
@@ -133,10 +133,11 @@ def _check_range(view: View, path: Path, instance: NetworkInstance, subnet: IPNe
     here: Path = (*path, "dhcp_range")
     pool = instance.dhcp_range or _default_range(subnet)
     own = instance.gateway or _nth(subnet, 1)
-    for name, address in (("start", pool.start), ("end", pool.end)):
-        if address not in subnet:
-            view.problem((*here, name), f"{address} is outside of subnet {subnet}", "write an address of the subnet")
-            return
+    outside = [(name, address) for name, address in (("start", pool.start), ("end", pool.end)) if address not in subnet]
+    for name, address in outside:
+        view.problem((*here, name), f"{address} is outside of subnet {subnet}", "write an address of the subnet")
+    if outside:
+        return
     start, end = int(pool.start), int(pool.end)
     start += start == int(subnet.network_address)
     start += start == int(own)

@@ -11,6 +11,8 @@ from evenet_core.model.values import IPNetwork
 
 __all__ = ["check_overlaps"]
 
+MOST_TOLD = 16  # subnets around one that are named: thousands would say no more
+
 
 @dataclass(frozen=True, slots=True)
 class _Used:
@@ -30,15 +32,19 @@ class _Used:
 
 
 def check_overlaps(view: View) -> None:
-    """Active local instances, each with all others and with the static subnets of ports; the later one is at fault."""
+    """Active local instances, each with all others and with the static subnets of ports; the later one is at fault.
+
+    Of two subnets that overlap one contains the other: in this order it comes first, and stays open until its end.
+    """
     for version in (4, 6):
         used = sorted((u for u in _used(view) if u.subnet.version == version), key=lambda u: (u.first, -u.last))
-        widest: _Used | None = None
+        around: list[_Used] = []
         for one in used:
-            if widest is not None and one.first <= widest.last:
-                _tell(view, *sorted((widest, one), key=lambda u: u.instance))
-            if widest is None or one.last > widest.last:
-                widest = one
+            while around and around[-1].last < one.first:
+                around.pop()
+            for other in around[-MOST_TOLD:]:
+                _tell(view, *sorted((other, one), key=lambda u: u.instance))
+            around.append(one)
 
 
 def _used(view: View) -> Iterator[_Used]:
