@@ -32,6 +32,7 @@ from evenet_core.formats import Document
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.facts import HARDWARE, link_fact, route_choice_fact
+from evenet_core.model.networks import IpMode
 from evenet_core.model.resolved import InstancePort
 from evenet_core.planning.planner import Inputs, ObjectId, Planner, adapter_port
 from evenet_core.plugins import Plugins
@@ -57,6 +58,8 @@ __all__ = ["DEFAULT_RUN_DIR", "DEFAULT_STATE_DIR", "Node"]
 
 DEFAULT_STATE_DIR = Path("/var/lib/evenet")
 DEFAULT_RUN_DIR = Path("/run/evenet")
+LEASE_PATIENCE = 5.0  # seconds after which nobody is kept waiting for a lease any longer
+SETTLED = (Phase.COMMITTED, Phase.FAILED, Phase.IDLE)
 
 
 class Node:
@@ -86,7 +89,8 @@ class Node:
         self._fragments = Fragments(self._planner.plan, self._facts.values)
         self._kernel = Kernel(self.plugins, self.settings, run_dir, state_dir)
         self._verifier = Verifier(State(), use=self._use, test=self.test_connectivity, changed=self._verified)
-        self._ready = False  # facts are complete: decisions may be made
+        self._ready = False  # facts are complete and planned: from now on every change of a fact counts
+        self._used_at = -LEASE_PATIENCE  # when a DPC came into use, by the event loop's clock
         self._change = asyncio.Event()
         self._last_phase = Phase.IDLE
         self._revert: asyncio.TimerHandle | None = None
@@ -101,15 +105,15 @@ class Node:
         self._kernel.connect(self._engine)
         self._numbers = self._memory.numbers()
         self._config = self._memory.config() or DeviceConfig()
-        self._probes = Probes(self._facts, builtin_probes() | self.plugins.probes(), self._chosen)
+        self._probes = Probes(self._facts, builtin_probes() | self.plugins.probes(), self._chosen, self._note_change)
         self._probes.recall(self._memory.route_choices())
         candidates, current = self._memory.candidates()
         if candidates:
             self._verifier.resume(candidates, current, self._timers())
         await self._facts.watch(self._kernel.monitors)
         self._engine.update(self._refresh())
-        await self._engine.start()
         self._ready = True
+        await self._engine.start()
         self._expect_confirmation()
         self._decide()
         return self
@@ -219,17 +223,35 @@ class Node:
         return self._engine.plan(fragments.intent)
 
     async def settled(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109
-        """Wait until everything is in sync and the DPC is tested; False when time ran out."""
+        """Wait until everything is in sync, the DPC is tested, and no answer is expected in a moment.
+
+        False when time ran out.
+        """
         try:
             async with asyncio.timeout(timeout):
                 while True:
                     changed = self._change
                     await self._engine.settled()
-                    if self._verifier.state.phase in (Phase.COMMITTED, Phase.FAILED, Phase.IDLE):
+                    if self._verifier.state.phase in SETTLED and not self._expects_answers():
                         return True
                     await changed.wait()
         except TimeoutError:
             return False
+
+    def _expects_answers(self) -> bool:
+        """Ports that were just plugged together get their leases, routes their first probes."""
+        if self._probes.undecided:
+            return True
+        if asyncio.get_running_loop().time() >= self._used_at + LEASE_PATIENCE:
+            return False
+        facts = Facts(self._facts.values)
+        asking = [a for a in self._planner.inputs.adapters if a.has_ip and a.ip.mode is IpMode.DHCP]
+        ports = [
+            adapter_port(adapter, facts)
+            for adapter in asking
+            if not self._planner.errors.get(("adapter", adapter.label))
+        ]
+        return any(port.carrier and not port.addresses for port in ports)
 
     def status(self) -> dict[str, Any]:
         """The document of `evenet status --json`."""
@@ -321,6 +343,9 @@ class Node:
     # -- deciding -----------------------------------------------------------------------------------
 
     def _use(self, dpc: Dpc) -> None:
+        loop = asyncio.get_running_loop()
+        self._used_at = loop.time()
+        loop.call_later(LEASE_PATIENCE, self._note_change)
         self.journal.add("dpc", f"DPC {dpc.key} is in use now")
         self._decide()
 
@@ -389,6 +414,7 @@ class Node:
         self._engine.external_changed(self._kernel.external_keys(names))
         self._watch_routes()
         self._verifier.ports_changed(ready=self._connected())
+        self._note_change()
 
     def _connected(self) -> bool:
         """Some management adapter has an address and a name server."""
@@ -422,6 +448,7 @@ class Node:
 
     def _chosen(self, choices: Mapping[str, str], selected: Selected) -> None:
         self._memory.save_route_choices(choices)
+        self._note_change()
         self.journal.add("route", f"{selected.key} leaves by {selected.label or 'no port'}: {selected.because}")
 
     async def _test_port(self, adapter: Adapter) -> PortVerdict:

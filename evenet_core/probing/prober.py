@@ -206,6 +206,11 @@ class RouteProber:
         selection = self._selections.get(key)
         return selection.choice.label if selection else ""
 
+    @property
+    def undecided(self) -> bool:
+        """Some port has not answered its first probe yet, nor failed to."""
+        return any(state.verdict is Verdict.UNKNOWN for state in self._healths.values())
+
     def reports(self) -> list[RouteReport]:
         """All routes, for status, metrics and `explain`."""
         return [self._report(route) for route in self._routes.values()]

@@ -23,6 +23,7 @@ class Probes:
 
     :param probes: by name, as the prober asks for them.
     :param chosen: called with all choices when one has changed.
+    :param decided: called when every port has answered its first probe, or failed to.
     """
 
     def __init__(
@@ -30,10 +31,12 @@ class Probes:
         facts: FactHub,
         probes: Mapping[str, Probe],
         chosen: Callable[[Mapping[str, str], Selected], None],
+        decided: Callable[[], None] = lambda: None,
     ) -> None:
         self._facts = facts
         self._probes = probes
         self._chosen = chosen
+        self._decided = decided
         self._prober = RouteProber()
         self._choices: dict[str, str] = {}
         self._loaded: tuple[Sequence[ProbedPort], Sequence[ProbedRoute]] = ((), ())
@@ -55,6 +58,11 @@ class Probes:
             del self._choices[gone]
             self._facts.put(gone, None)
         self._obey(self._prober.configure(ports, routes, self._now()))
+
+    @property
+    def undecided(self) -> bool:
+        """A choice may become another one as soon as the first answers are there."""
+        return self._prober.undecided
 
     def reasons(self) -> dict[str, str]:
         """Why each route uses the port it uses, by the route's key."""
@@ -95,7 +103,10 @@ class Probes:
         except Exception as error:  # a probe of a plugin: its fault is a failed probe
             log.exception("probe %s failed", command.name)
             reason = f"probe {command.name} failed: {error}"
+        before = self.undecided
         self._obey(self._prober.result(command, latency, reason, self._now()))
+        if before and not self.undecided:
+            self._decided()
 
     def _set_timer(self, at: float) -> None:
         if self._timer:

@@ -15,10 +15,8 @@ CASE = "app-gateway"
 @pytest.fixture
 def lab(site: StartSite) -> Site:
     lab = site(CASE, "--device-config", str(CASES / CASE / "device-config.json"))
-    for app, gateways in (("app-client1", {"10.50.0.1", "172.28.1.2"}), ("app-client2", {"172.28.2.2"})):
-        eventually(
-            f"{app} to have its routes", lambda a=app, g=gateways: g <= {via for _, via in gateway_routes(lab, a)}
-        )
+    eventually("app-client1 to have its routes", lambda: {"10.50.0.1", "172.28.1.2"} <= gateways(lab, "app-client1"))
+    eventually("app-client2 to have its routes", lambda: {"172.28.2.2"} <= gateways(lab, "app-client2"))
     eventually(
         "the gateway app to have its uplink", lambda: lab.succeeds("app-gw", "ping", "-c1", "-W1", "10.203.10.1")
     )
@@ -27,6 +25,10 @@ def lab(site: StartSite) -> Site:
 
 def gateway_routes(lab: Site, app: str) -> set[tuple[str, str]]:
     return {(r["dst"], r["gateway"]) for r in lab.ip("route", host=app) if "gateway" in r}
+
+
+def gateways(lab: Site, app: str) -> set[str]:
+    return {via for _, via in gateway_routes(lab, app)}
 
 
 def page(lab: Site, app: str, server: str) -> str:

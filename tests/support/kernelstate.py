@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from tests.support.site import Site
 
-__all__ = ["kernel_state"]
+__all__ = ["KernelState", "kernel_state"]
+
+KernelState: TypeAlias = dict[str, list[Any]]
 
 
-def kernel_state(site: Site, host: str = "device") -> dict[str, list[Any]]:
+def kernel_state(site: Site, host: str = "device") -> KernelState:
     """Links, addresses, routes, rules and firewall; without indexes, counters and lifetimes."""
     links = [(x["ifname"], _mac(x), x.get("mtu"), x.get("master"), x["operstate"]) for x in site.ip("link", host=host)]
     addresses = [
