@@ -3,6 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 JOBS   ?= auto
+PACKAGES := $(filter-out %.egg-info,$(wildcard plugins/*/evenet_*))
 
 .PHONY: install demo test lint types unit namespace bench clean
 
@@ -30,7 +31,7 @@ lint: install types
 	$(BIN)/lint-imports
 
 types: install
-	$(BIN)/mypy evenet_core plugins/*/evenet_* examples/vendor-plugin/acme_nic tests
+	$(BIN)/mypy evenet_core $(PACKAGES) examples/vendor-plugin/acme_nic tests benchmarks examples/demo.py
 
 bench: install
 	$(BIN)/python -m benchmarks

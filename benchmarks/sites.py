@@ -15,9 +15,7 @@ def device_config(instances: int, apps: int, extra: int = 0) -> dict[str, Any]:
         "networks": [{"name": "wan", "ip": _STATIC}],
         "adapters": [{"label": "eth0", "network": "wan", "uplink": True, "address": "192.0.2.10"}],
         "network_instances": [_instance(i) for i in range(instances)],
-        "apps": [
-            _app(i, j) for i in range(instances) for j in range(apps + (extra if i == 0 else 0))
-        ],
+        "apps": [_app(i, j) for i in range(instances) for j in range(apps + (extra if i == 0 else 0))],
     }
 
 

@@ -43,7 +43,7 @@ class DriverError(EvenetError):
         super().__init__(message)
 
 
-class NotSupported(EvenetError):
+class NotSupported(EvenetError):  # noqa: N818  a limit said plainly, nobody's mistake
     """What is asked for cannot be done here (yet); the text names what is missing. Raised by plugins."""
 
 

@@ -13,39 +13,37 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from evenet_core import __version__
-from evenet_core.apps.instances import RouteRequest, matching_ports, route_requests
 from evenet_core.apps.metadata import MetadataRequest, MetadataResponse, MetadataWorld, respond
 from evenet_core.apps.numbers import Numbers
 from evenet_core.apps.runtime import runtime_document
-from evenet_core.apps.vifs import AppSettings, resolve_vifs
 from evenet_core.device.flatten import dpc_from_config
 from evenet_core.device.verify import Phase, State, Timers
-from evenet_core.errors import EvenetError
 from evenet_core.formats import Document
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
-from evenet_core.model.facts import HARDWARE, link_fact, route_choice_fact
+from evenet_core.model.facts import HARDWARE, link_fact
 from evenet_core.model.networks import IpMode
-from evenet_core.model.resolved import InstancePort
-from evenet_core.planning.planner import Inputs, ObjectId, Planner, adapter_port
+from evenet_core.planning.inputs import Inputs, gather_inputs
+from evenet_core.planning.planner import Planner, adapter_port
+from evenet_core.planning.routes import probed
 from evenet_core.plugins import Plugins
 from evenet_core.probing.builtin import builtin_probes
 from evenet_core.probing.connectivity import PortUnderTest, check
-from evenet_core.probing.prober import ProbedPort, ProbedRoute, Selected
+from evenet_core.probing.prober import Selected
 from evenet_core.probing.verdict import PortVerdict
 from evenet_core.reconciler.engine import Engine, EngineEvent
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Delta, Fragments
-from evenet_core.reconciler.machine import ItemState
 from evenet_core.reconciler.plan import Plan
 from evenet_core.runtime.facthub import FactHub
+from evenet_core.runtime.insight import explain, graph, leases, problems
 from evenet_core.runtime.journal import Journal
 from evenet_core.runtime.kernel import Kernel
 from evenet_core.runtime.memory import Memory
@@ -105,7 +103,9 @@ class Node:
         self._kernel.connect(self._engine)
         self._numbers = self._memory.numbers()
         self._config = self._memory.config() or DeviceConfig()
-        self._probes = Probes(self._facts, builtin_probes() | self.plugins.probes(), self._chosen, self._note_change)
+        self._probes = Probes(
+            self._facts, {**builtin_probes(), **self.plugins.probes()}, self._chosen, self._note_change
+        )
         self._probes.recall(self._memory.route_choices())
         candidates, current = self._memory.candidates()
         if candidates:
@@ -217,7 +217,7 @@ class Node:
         config = document if isinstance(document, DeviceConfig) else document.config
         dpc = dpc_from_config(config) if config else document.dpc if isinstance(document, Document) else None
         planner = Planner(self.plugins)
-        planner.load(self._inputs(config or self._config, dpc)[0])
+        planner.load(self._gather(config or self._config, dpc)[0])
         fragments = Fragments(planner.plan, self._facts.values)
         fragments.set_objects(planner.inputs.objects())
         return self._engine.plan(fragments.intent)
@@ -279,66 +279,15 @@ class Node:
 
         :raises EvenetError: nothing is called so.
         """
-        objects = self._objects_called(name)
-        machine = self._engine.machine
-        lines = [f"{' '.join(o)}: {error}" for o in objects for error in self._planner.errors.get(o) or ()]
-        keys = [key for key, wanted in machine.wanted.items() if wanted.object in objects]
-        named = [key for key in {**machine.wanted, **machine.actual} if name in (str(key), str(key[-1]))]
-        if not objects and not named:
-            raise EvenetError(f"nothing is called {name!r}; see `evenet status` and `evenet graph`")
-        unsettled = [key for key in keys if machine.state(key) is not ItemState.IN_SYNC]
-        for key in dict.fromkeys([*unsettled, *named]):
-            lines += self._engine.explain(key)
-        if objects and not unsettled:
-            lines.append(f"{name}: all {len(keys)} items are in sync")
-        return lines
-
-    def _objects_called(self, name: str) -> list[ObjectId]:
-        instances = {i.key for i in self._config.network_instances if name in (i.name, i.key)}
-        apps = {app.key for app in self._config.apps if name in (app.name, app.key)}
-        return [
-            o
-            for o in self._planner.inputs.objects()
-            if o == (name,)
-            or (o[0] == "adapter" and o[1] == name)
-            or (o[0] == "instance" and o[1] in instances)
-            or (o[0] == "vif" and o[1] in apps)
-        ]
+        return explain(name, self._planner, self._engine)
 
     def graph(self) -> dict[str, Any]:
         """Items, what they require and where they stand."""
-        machine = self._engine.machine
-        return {
-            "items": [
-                {
-                    "key": str(key),
-                    "description": wanted.item.description,
-                    "object": " ".join(wanted.object) if isinstance(wanted.object, tuple) else str(wanted.object),
-                    "plugin": wanted.plugin,
-                    "state": str(machine.state(key)),
-                    "requires": [str(requirement.key) for requirement in wanted.item.requires],
-                }
-                for key, wanted in machine.wanted.items()
-            ]
-        }
+        return graph(self._engine.machine)
 
     def leases(self) -> list[dict[str, Any]]:
         """Leases that clients of adapters hold."""
-        return [
-            {
-                "ifname": name.removeprefix("lease:").rpartition("/")[0],
-                "source": str(lease.source),
-                "addresses": [str(address) for address in lease.addresses],
-                "routers": [str(router) for router in lease.routers],
-                "dns": [str(server) for server in lease.dns],
-                "ntp": list(lease.ntp),
-                "domain": lease.domain or None,
-                "mtu": lease.mtu,
-                "server": lease.server or None,
-            }
-            for name, lease in sorted(self._facts.values.items())
-            if name.startswith("lease:")
-        ]
+        return leases(self._facts.values)
 
     # -- deciding -----------------------------------------------------------------------------------
 
@@ -357,7 +306,7 @@ class Node:
 
     def _refresh(self) -> Delta:
         candidate = self._verifier.state.candidate
-        inputs, numbers = self._inputs(self._config, candidate.dpc if candidate else None)
+        inputs, numbers = self._gather(self._config, candidate.dpc if candidate else None)
         if numbers != self._numbers:
             self._numbers = numbers
             self._memory.save_numbers(numbers)
@@ -367,32 +316,11 @@ class Node:
         self._watch_routes()
         return delta
 
-    def _inputs(self, config: DeviceConfig, dpc: Dpc | None) -> tuple[Inputs, Numbers]:
-        """What planning starts from, with every number given that config and DPC need."""
-        adapters, numbers = _numbered(dpc.adapters if dpc else (), self._numbers)
-        adapters = tuple(self._planner.hardware.named(adapter, self._facts.values) for adapter in adapters)
-        of_instances: dict[str, int] = {}
-        for instance in config.network_instances:
-            numbers, of_instances[instance.key] = numbers.allocate("bridge", instance.key, 1, 4000)
-        apps = self._app_settings(config)
-        vifs, numbers = resolve_vifs(config, numbers, apps)
-        inputs = Inputs(
-            config=config,
-            adapters=adapters,
-            instance_numbers=of_instances,
-            vifs=vifs,
-            apps=apps,
-            resolv_conf=self.settings.resolv_conf,
-        )
-        return inputs, numbers
+    def _gather(self, config: DeviceConfig, dpc: Dpc | None) -> tuple[Inputs, Numbers]:
+        def named(adapter: Adapter) -> Adapter:
+            return self._planner.hardware.named(adapter, self._facts.values)
 
-    def _app_settings(self, config: DeviceConfig) -> AppSettings:
-        plain = config.settings.get("debug.disable.dhcp.all-ones.netmask", "false").lower() == "true"
-        return AppSettings(
-            app_namespaces=self.settings.app_namespaces,
-            host_routes_only=not plain,
-            device_uuid=config.owner.device_uuid,
-        )
+        return gather_inputs(config, dpc, self._numbers, self.settings, named)
 
     def _timers(self) -> Timers:
         given = self._config.settings
@@ -423,28 +351,7 @@ class Node:
         return any(port.carrier and port.addresses and port.dns for port in ports)
 
     def _watch_routes(self) -> None:
-        """Tell the prober which routes may leave by several ports, and how those ports are."""
-        facts, inputs = Facts(self._facts.values), self._planner.inputs
-        ports = [adapter_port(adapter, facts) for adapter in inputs.adapters if adapter.has_ip]
-        routes: list[ProbedRoute] = []
-        for instance in inputs.config.network_instances:
-            if instance.active:
-                used = {a.label for a in matching_ports(instance.port, inputs.adapters)}
-                requests = route_requests(instance, [port for port in ports if port.label in used])
-                routes += [self._probed_route(request) for request in requests]
-        self._probes.load([_probed_port(port) for port in ports], routes)
-
-    def _probed_route(self, request: RouteRequest) -> ProbedRoute:
-        key = route_choice_fact(request.instance_key, request.destination)
-        return ProbedRoute(
-            key=key,
-            destination=request.destination,
-            ports=request.candidates,
-            probe=request.probe,
-            prefer_lower_cost=request.prefer_lower_cost,
-            prefer_stronger_signal=request.prefer_stronger_signal,
-            current=self._probes.choice(key),
-        )
+        self._probes.load(*probed(self._planner.inputs, Facts(self._facts.values), self._probes.choice))
 
     def _chosen(self, choices: Mapping[str, str], selected: Selected) -> None:
         self._memory.save_route_choices(choices)
@@ -504,65 +411,15 @@ class Node:
                 "pending": counts.pending,
                 "failed": counts.failed,
             },
-            problems=tuple(self._problems()),
+            problems=tuple(problems(self._engine, self._fragments, self._planner)),
             reasons=self._probes.reasons(),
         )
-
-    def _problems(self) -> Iterator[dict[str, Any]]:
-        """What does not work: items that failed, objects that cannot be planned, claims that were refused."""
-        offset = time.time() - asyncio.get_running_loop().time()
-        for found in self._engine.problems():
-            owner = found["object"]
-            yield {
-                "item": found["item"],
-                "object": " ".join(owner) if isinstance(owner, tuple) else None,
-                "plugin": found["plugin"],
-                "error": found["error"],
-                "since": timestamp(found["since"] + offset) if found["since"] is not None else None,
-                "retry_at": timestamp(found["retry_at"] + offset) if found["retry_at"] is not None else None,
-                "blocks": found["blocks"],
-            }
-        refused = [(c.object, c.plugin, c.text) for c in self._fragments.conflicts()]
-        planning = [(o, None, error) for o, errors in self._planner.errors.items() for error in errors]
-        for owner, plugin, error in (*refused, *planning):
-            text = " ".join(owner) if isinstance(owner, tuple) else str(owner)
-            yield {
-                "item": None,
-                "object": text,
-                "plugin": plugin,
-                "error": error,
-                "since": None,
-                "retry_at": None,
-                "blocks": [],
-            }
 
     def _respond_metadata(self, request: MetadataRequest) -> MetadataResponse:
         """What an app is told by the metadata service of its network instance."""
         inputs = self._planner.inputs
         world = MetadataWorld(config=inputs.config, instances=self._planner.instances, vifs=inputs.vifs)
         return respond(request, world)
-
-
-def _numbered(adapters: Sequence[Adapter], numbers: Numbers) -> tuple[tuple[Adapter, ...], Numbers]:
-    """Each adapter with its routing table and its place in the order of cost, management adapters first."""
-    order = sorted(range(len(adapters)), key=lambda i: (not adapters[i].management, adapters[i].cost, i))
-    numbered = []
-    for i, adapter in enumerate(adapters):
-        numbers, table = numbers.allocate("adapter-table", adapter.ifname or adapter.label, 501, 799)
-        numbered.append(replace(adapter, table=table, rank=order.index(i)))
-    return tuple(numbered), numbers
-
-
-def _probed_port(port: InstancePort) -> ProbedPort:
-    return ProbedPort(
-        label=port.label,
-        ifname=port.ifname,
-        cost=port.cost,
-        carrier=port.carrier,
-        addresses=tuple(address.ip for address in port.addresses),
-        gateways=port.gateways,
-        dns=port.dns,
-    )
 
 
 def _seconds(text: str | None, default: float) -> float:

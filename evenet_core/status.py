@@ -17,7 +17,8 @@ from evenet_core.model.hardware import PortQuirks
 from evenet_core.model.ports import Port, PortUse
 from evenet_core.model.resolved import InstanceRoute, Vif
 from evenet_core.planning.hardware import KnownPort, mismatch
-from evenet_core.planning.planner import ObjectId, Planner
+from evenet_core.planning.inputs import ObjectId
+from evenet_core.planning.planner import Planner
 from evenet_core.reconciler.facts import Facts
 
 __all__ = ["View", "dpc_list", "dpc_summary", "status_document", "timestamp"]
@@ -136,7 +137,8 @@ def _port(view: View, adapter: Adapter) -> dict[str, Any]:
     results = candidate.port(adapter.label) if candidate else Results()
     planning = view.planner.errors.get(("adapter", adapter.label)) or []
     known = view.planner.hardware.port(adapter.ifname, facts) if not (adapter.vlan or adapter.bond) else None
-    carrier = (below or link).carrier if (below or link) else None
+    seen = below or link
+    carrier = seen.carrier if seen else None
     return {
         "label": adapter.label,
         "ifname": adapter.ifname or None,
@@ -237,7 +239,7 @@ def _instance(view: View, key: str) -> dict[str, Any]:
     if instance is None:
         return (
             {"name": config.name, "uuid": key, "type": str(config.type), "error": errors or "not planned yet"}
-            | {name: None for name in ("bridge", "subnet", "gateway", "table", "mtu")}
+            | dict.fromkeys(("bridge", "subnet", "gateway", "table", "mtu"))
             | {"ports": [], "routes": []}
         )
     return {
@@ -269,8 +271,8 @@ def _route(route: InstanceRoute, reason: str | None) -> dict[str, Any]:
 def _apps(view: View) -> list[dict[str, Any]]:
     names = {instance.key: instance.name for instance in view.config.network_instances}
     by_app: dict[str, list[Vif]] = {}
-    for vifs in view.planner.inputs.vifs.values():
-        for vif in vifs:
+    for members in view.planner.inputs.vifs.values():
+        for vif in members:
             by_app.setdefault(vif.app_key, []).append(vif)
     apps = []
     for app in view.config.apps:

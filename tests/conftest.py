@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,14 @@ from evenet_core.linux.rtnl import Rtnl
 from tests.support.kernel import run
 
 CLONE_NEWNET = 0x40000000
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A temporary directory that daemons may enter which have become somebody else; pytest's own are closed to them."""
+    with tempfile.TemporaryDirectory(prefix="evenet-test-") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
 
 
 @pytest.fixture

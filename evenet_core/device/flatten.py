@@ -49,7 +49,7 @@ class _Layers:
     def __init__(self, config: DeviceConfig) -> None:
         self._networks = {network.name: network for network in config.networks}
         self._below: dict[str, Port | Vlan | Bond] = {
-            layer.label: layer for layer in (*config.ports, *config.vlans, *config.bonds)
+            layer.label: layer for layers in (config.ports, config.vlans, config.bonds) for layer in layers
         }
         self._access = {access.port: access.port for access in config.port_access}
         # a lower layer with an adapter of its own is known by that adapter's label

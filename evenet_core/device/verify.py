@@ -5,7 +5,7 @@ Rules for this file: no clock, no socket; `step` gets the time and returns comma
 | phase | event | then |
 |---|---|---|
 | any | `Arrived` | the list is arranged anew; a changed network is tried from the top |
-| any | a candidate that cannot reach anybody | it has failed: the next candidate. Without any adapter and any other candidate there is nothing to verify |
+| any | nobody could be reached by it | the next candidate; without adapters and others there is nothing to verify |
 | waiting, testing | `PortsChanged` | a test runs once some management adapter has an address and a name server |
 | testing | `Verdicts` good | committed: success at index 0, else fallback |
 | testing | `Verdicts` bad | again every `RETRY` seconds until `test_duration` has passed, then the next candidate |

@@ -84,9 +84,7 @@ class HttpServer:
 
     async def start(self) -> None:
         """Serve from now on."""
-        self._server = await asyncio.start_server(
-            self._accepted, sock=self._listener, limit=HEAD_LIMIT, ssl=self._tls
-        )
+        self._server = await asyncio.start_server(self._accepted, sock=self._listener, limit=HEAD_LIMIT, ssl=self._tls)
 
     async def close(self) -> None:
         """Stop; connections end at once."""

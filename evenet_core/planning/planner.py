@@ -9,73 +9,28 @@ remembers it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from evenet_core.apps.conflicts import conflicts
 from evenet_core.apps.instances import matching_ports, resolve_instance
 from evenet_core.apps.policies import device_policy, instance_policy, vif_policy
 from evenet_core.apps.portuse import refused_ports
-from evenet_core.apps.vifs import AppSettings
 from evenet_core.linux.l3 import addressing
 from evenet_core.linux.metadata import MetadataService
 from evenet_core.model.adapters import DEFAULT_MTU, Adapter
-from evenet_core.model.config import DeviceConfig
 from evenet_core.model.facts import link_fact, route_choice_fact
 from evenet_core.model.instances import InstanceType, NetworkInstance
 from evenet_core.model.resolved import Instance, InstancePort, Vif
 from evenet_core.planning.hardware import Hardware
+from evenet_core.planning.inputs import Inputs, ObjectId
 from evenet_core.planning.names import plan_names
 from evenet_core.plugins import Answer, Plugins
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Planned
 
-__all__ = ["DEVICE", "Inputs", "ObjectId", "Planner", "adapter_port"]
+__all__ = ["Planner", "adapter_port"]
 
-ObjectId = tuple[str, ...]
-DEVICE: ObjectId = ("device",)
 CORE = "core"  # stands where a plugin's name would: items that evenet plans itself
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """Config and decisions that planning starts from."""
-
-    config: DeviceConfig = field(default_factory=DeviceConfig)
-    adapters: tuple[Adapter, ...] = ()
-    instance_numbers: Mapping[str, int] = field(default_factory=dict)
-    vifs: Mapping[str, tuple[Vif, ...]] = field(default_factory=dict)  # by instance key
-    apps: AppSettings = field(default_factory=AppSettings)
-    resolv_conf: str = ""
-
-    def objects(self) -> dict[ObjectId, Any]:
-        """Every object, and the inputs whose change makes it plan anew."""
-        config = self.config
-        objects: dict[ObjectId, Any] = {DEVICE: (self.adapters, config.settings, self._host_names())}
-        for adapter in self.adapters:
-            objects["adapter", adapter.label] = (adapter, config.settings)
-        refused = refused_ports(config.network_instances, self.adapters)
-        rivals = conflicts(config.network_instances, ())  # of those that two instances make, without any port
-        speaking = tuple((a.label, a.ifname, a.ip, a.addresses) for a in self.adapters if a.has_ip)
-        for instance in config.network_instances:
-            if not instance.active:
-                continue
-            key, vifs = instance.key, self.vifs.get(instance.key, ())
-            ports = matching_ports(instance.port, self.adapters)
-            numbered = (instance, self.instance_numbers.get(key), self.apps)
-            shared = (*numbered, ports, refused.get(key), rivals.get(key), speaking)
-            objects["instance", key] = (*shared, vifs)
-            members = tuple(vif.addresses for vif in vifs if not vif.error)
-            for vif in vifs:
-                objects["vif", vif.app_key, vif.name] = (*shared, vif, _asks_for_members(vif) and members)
-        return objects
-
-    def _host_names(self) -> tuple[str, ...]:
-        return tuple(sorted({r.host for a in self.config.apps for i in a.interfaces for r in i.rules if r.host}))
-
-
-def _asks_for_members(vif: Vif) -> bool:
-    return any(rule.instance_members for rule in vif.rules)
 
 
 class Planner:

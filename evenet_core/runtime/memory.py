@@ -28,7 +28,8 @@ class Memory:
 
     def config(self) -> DeviceConfig | None:
         """The device config stored last."""
-        return self._read("config", DeviceConfig)
+        config: DeviceConfig | None = self._read("config", DeviceConfig)
+        return config
 
     def save_config(self, config: DeviceConfig) -> None:
         self._store.save("config", to_plain(config))

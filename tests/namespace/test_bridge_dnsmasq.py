@@ -122,13 +122,11 @@ class Site:
 
 
 @pytest.fixture
-def site(netns: None, tmp_path: Path) -> Iterator[Site]:
-    for directory in (tmp_path, *list(tmp_path.parents)[:2]):
-        directory.chmod(0o755)  # dnsmasq reads its files again as nobody
+def site(netns: None, open_path: Path) -> Iterator[Site]:
     run("ip", "link", "add", "bn1", "type", "bridge", "forward_delay", "0")
     run("ip", "addr", "add", "10.50.0.1/24", "dev", "bn1")
     run("ip", "link", "set", "bn1", "up")
-    site = Site(tmp_path)
+    site = Site(open_path)
     try:
         yield site
     finally:
@@ -158,7 +156,8 @@ def test_a_lease_is_one_address_with_all_routes_by_option_121(site: Site) -> Non
     lease = site.lease("app1")
 
     assert (lease["ip"], lease["subnet"], lease["mtu"]) == ("10.50.0.128", "255.255.255.255", "1400")
-    assert lease["staticroutes"] == "10.50.0.0/24 0.0.0.0 192.0.2.123/32 10.50.0.1 0.0.0.0/0 10.50.0.1"
+    on_link, beyond = "10.50.0.1/32 0.0.0.0 10.50.0.0/24 0.0.0.0", "192.0.2.123/32 10.50.0.1 0.0.0.0/0 10.50.0.1"
+    assert lease["staticroutes"] == f"{on_link} {beyond}"
     assert (lease["router"], lease["dns"], lease["ntpsrv"]) == ("10.50.0.1", "10.50.0.1", "192.0.2.123")
     assert lease["domain"] == "apps.test"
     assert lease["lease"] == "3600"

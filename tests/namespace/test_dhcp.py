@@ -172,7 +172,7 @@ def test_a_renewed_lease_changes_nothing(network: Network, lives: Callable[..., 
         report = node.directory / "daemons/dhcpcd-eth0/report.dhcp"
         before, changes = report.read_bytes(), len(node.events)
 
-        node.signal_client(signal.SIGHUP)
+        node.signal_client(signal.SIGUSR1)  # dhcpcd(8): renew
         await reported_again(node, before)
         await node.engine.settled()
 
@@ -375,13 +375,18 @@ def test_static_addresses_need_no_server(network: Network, lives: Callable[..., 
 
 
 def test_an_address_that_somebody_else_has_is_declined_where_conflicts_are_looked_for(
-    network: Network, lives: Callable[..., None]
+    network: Network, lives: Callable[..., None], tmp_path: Path
 ) -> None:
-    network.serve("--dhcp-range=172.22.10.1,172.22.10.2,2m", "--dhcp-host=02:00:00:00:00:01,172.22.10.1")
+    log = tmp_path / "server.log"
+    network.add("172.22.10.10/32", "lo")  # the one address that there is to give
+    network.serve(RANGE, f"--log-facility={log}")
 
     async def story(node: Node) -> None:
-        await node.until(lambda: (node.directory / "daemons/dhcpcd-eth0/report.dhcp").exists(), "a report")
+        async with asyncio.timeout(PATIENCE):
+            while "DHCPDECLINE(world0) 172.22.10.10" not in log.read_text():
+                await asyncio.sleep(0.05)
 
         assert node.values(LEASE) == []
+        assert addresses() == set()
 
     lives(story, settings={"conflict_detection": True})

@@ -34,8 +34,8 @@ def always(address: str) -> Answers:
 
 
 @pytest.fixture
-def ports(netns: None, tmp_path: Path) -> Iterator[list[Uplink]]:
-    with uplinks(tmp_path, 2) as made:
+def ports(netns: None, open_path: Path) -> Iterator[list[Uplink]]:
+    with uplinks(open_path, 2) as made:
         yield made
 
 
@@ -88,10 +88,8 @@ class Names:
 
 
 @asynccontextmanager
-async def forwarder(tmp_path: Path) -> AsyncIterator[Names]:
-    for directory in (tmp_path, *list(tmp_path.parents)[:2]):
-        directory.chmod(0o755)  # dnsmasq reads its files again as nobody
-    names = Names(DaemonDriver(tmp_path))
+async def forwarder(directory: Path) -> AsyncIterator[Names]:
+    names = Names(DaemonDriver(directory))
     try:
         yield names
     finally:
@@ -107,9 +105,9 @@ def adapter(port: Uplink, *servers: str, rank: int = 0, search: Sequence[str] = 
     )
 
 
-def test_the_cheapest_adapters_servers_are_asked_first(ports: list[Uplink], tmp_path: Path) -> None:
+def test_the_cheapest_adapters_servers_are_asked_first(ports: list[Uplink], open_path: Path) -> None:
     async def main() -> None:
-        async with forwarder(tmp_path) as names:
+        async with forwarder(open_path) as names:
             for number, port in enumerate(ports):
                 names.serve(port, always(f"192.0.2.{number}"))
             await names.use(adapter(ports[0], rank=1), adapter(ports[1], rank=0))
@@ -123,12 +121,12 @@ def test_the_cheapest_adapters_servers_are_asked_first(ports: list[Uplink], tmp_
 
 
 def test_a_server_that_cannot_be_reached_gives_way_when_the_question_is_repeated(
-    ports: list[Uplink], tmp_path: Path
+    ports: list[Uplink], open_path: Path
 ) -> None:
     """As every resolver repeats it."""
 
     async def main() -> None:
-        async with forwarder(tmp_path) as names:
+        async with forwarder(open_path) as names:
             names.serve(ports[1], always("192.0.2.1"))
             await names.use(adapter(ports[0], rank=0), adapter(ports[1], rank=1))  # nothing listens behind eth0
 
@@ -138,11 +136,11 @@ def test_a_server_that_cannot_be_reached_gives_way_when_the_question_is_repeated
 
 
 @pytest.mark.parametrize("code", [dns.rcode.SERVFAIL, dns.rcode.REFUSED])
-def test_a_server_that_cannot_say_gives_way_at_once(ports: list[Uplink], tmp_path: Path, code: dns.rcode.Rcode) -> None:
+def test_a_server_that_cannot_say_gives_way_at_once(ports: list[Uplink], open_path: Path, code: dns.rcode.Rcode) -> None:
     """Acceptance scenario `dns-merge-and-order`: the cheapest port's server resolves nothing."""
 
     async def main() -> None:
-        async with forwarder(tmp_path) as names:
+        async with forwarder(open_path) as names:
             names.serve(ports[0], lambda _: code)
             names.serve(ports[1], always("192.0.2.1"))
             await names.use(adapter(ports[0], rank=0), adapter(ports[1], rank=1))
@@ -153,9 +151,9 @@ def test_a_server_that_cannot_say_gives_way_at_once(ports: list[Uplink], tmp_pat
     asyncio.run(main())
 
 
-def test_a_domain_is_asked_of_the_adapter_that_searches_it(ports: list[Uplink], tmp_path: Path) -> None:
+def test_a_domain_is_asked_of_the_adapter_that_searches_it(ports: list[Uplink], open_path: Path) -> None:
     async def main() -> None:
-        async with forwarder(tmp_path) as names:
+        async with forwarder(open_path) as names:
             for number, port in enumerate(ports):
                 names.serve(port, always(f"192.0.2.{number}"))
             await names.use(adapter(ports[0], rank=0), adapter(ports[1], rank=1, search=["plant.test"]))
@@ -166,32 +164,32 @@ def test_a_domain_is_asked_of_the_adapter_that_searches_it(ports: list[Uplink], 
     asyncio.run(main())
 
 
-def test_other_servers_are_asked_without_a_restart(ports: list[Uplink], tmp_path: Path) -> None:
+def test_other_servers_are_asked_without_a_restart(ports: list[Uplink], open_path: Path) -> None:
     async def main() -> None:
-        async with forwarder(tmp_path) as names:
+        async with forwarder(open_path) as names:
             for number, port in enumerate(ports):
                 names.serve(port, always(f"192.0.2.{number}"))
             await names.use(adapter(ports[0]))
             assert await names.lookup("a.test") == ["192.0.2.0"]
-            pid = (tmp_path / "daemons/names/state.json").read_text().partition('"pid": ')[2].partition(",")[0]
+            pid = (open_path / "daemons/names/state.json").read_text().partition('"pid": ')[2].partition(",")[0]
 
             await names.use(adapter(ports[1]))
             async with asyncio.timeout(PATIENCE):  # nobody says when a SIGHUP has been followed
                 while await names.lookup("a.test") != ["192.0.2.1"]:
                     await asyncio.sleep(0.02)
 
-            assert f'"pid": {pid},' in (tmp_path / "daemons/names/state.json").read_text()
+            assert f'"pid": {pid},' in (open_path / "daemons/names/state.json").read_text()
 
     asyncio.run(main())
 
 
-def test_a_link_local_server_is_asked_on_its_link(ports: list[Uplink], tmp_path: Path) -> None:
+def test_a_link_local_server_is_asked_on_its_link(ports: list[Uplink], open_path: Path) -> None:
     for number, port in enumerate(ports):
         port.run("ip", "address", "add", "fe80::1/64", "dev", f"world{number}", "nodad")
         run("ip", "address", "add", f"fe80::{number}a/64", "dev", port.ifname, "nodad")
 
     async def main() -> None:
-        async with forwarder(tmp_path) as names:
+        async with forwarder(open_path) as names:
             for number, port in enumerate(ports):
                 names.serve(port, always(f"192.0.2.{number}"), at=f"fe80::1%world{number}")
             await names.use(adapter(ports[1], "fe80::1"))
@@ -201,7 +199,7 @@ def test_a_link_local_server_is_asked_on_its_link(ports: list[Uplink], tmp_path:
     asyncio.run(main())
 
 
-def test_only_the_node_itself_is_answered(ports: list[Uplink], tmp_path: Path) -> None:
+def test_only_the_node_itself_is_answered(ports: list[Uplink], open_path: Path) -> None:
     def ask(address: str) -> bytes:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened:
             opened.settimeout(PATIENCE)
@@ -210,7 +208,7 @@ def test_only_the_node_itself_is_answered(ports: list[Uplink], tmp_path: Path) -
             return opened.recv(100)
 
     async def main() -> None:
-        async with forwarder(tmp_path) as names:
+        async with forwarder(open_path) as names:
             await names.use(adapter(ports[0]))
 
             for port in ports:

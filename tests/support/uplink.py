@@ -36,7 +36,7 @@ from evenet_core.model.facts import LinkFact, link_fact
 from evenet_core.reconciler.engine import Engine, EngineEvent
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Fragments, Planned
-from evenet_core.reconciler.item import ItemKey
+from evenet_core.reconciler.item import Driver, ItemKey
 from evenet_core.runtime.facthub import FactHub
 from tests.support.kernel import run
 
@@ -93,6 +93,11 @@ class Network:
                 if plugged:
                     run("ip", "address", "replace", address, "dev", "world0", "nodad")
 
+    def add(self, address: str, link: str) -> None:
+        """One more host in the network."""
+        with inside(self._namespace):
+            run("ip", "address", "add", address, "dev", link)
+
     def serve(self, *options: str) -> None:
         """Start dnsmasq, or start it anew with other options; it remembers no leases."""
         self.serve_no_more()
@@ -135,7 +140,7 @@ class Node:
         self._daemons = DaemonDriver(self.directory, lambda _: self.engine.suspect("daemon"))
         self.hub = FactHub(self._changed)
         self._fragments = Fragments(self._plan, self.hub.values)
-        drivers = [
+        drivers: list[Driver] = [
             LinkDriver(self._rtnl),
             AddressDriver(self._rtnl),
             RouteDriver(self._rtnl),

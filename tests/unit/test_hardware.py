@@ -21,7 +21,8 @@ from evenet_core.model.facts import hardware_fact
 from evenet_core.model.networks import IpMode, IpSettings, Network
 from evenet_core.model.ports import Bond, Port, PortKind, PortUse, Vlan
 from evenet_core.planning.hardware import Hardware
-from evenet_core.planning.planner import Inputs, Planner
+from evenet_core.planning.inputs import Inputs
+from evenet_core.planning.planner import Planner
 from evenet_core.plugins import Found, Plugins
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Fragments

@@ -22,7 +22,8 @@ from evenet_core.model.networks import IpFamily, IpMode, IpSettings
 from evenet_core.model.policy import FirewallPolicy, InstancePolicy, VifPolicy
 from evenet_core.model.ports import PortKind, Vlan
 from evenet_core.model.resolved import Instance, Vif
-from evenet_core.planning.planner import DEVICE, Inputs, ObjectId, Planner, adapter_port
+from evenet_core.planning.inputs import DEVICE, Inputs, ObjectId
+from evenet_core.planning.planner import Planner, adapter_port
 from evenet_core.plugins import Found, Plugins
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Fragments, Planned

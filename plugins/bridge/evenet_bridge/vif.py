@@ -21,7 +21,8 @@ def plan_vif(instance: Instance, vif: Vif) -> list[Item]:
     if instance.config.type is InstanceType.SWITCH and vif.access_vlan > 1:
         raise NotSupported(f"access VLAN {vif.access_vlan} of {vif.name}: bridges do not filter VLANs yet")
     local = instance.config.type is InstanceType.LOCAL
-    needs = (Requires(daemon_key(service_name(instance.bridge)), "an app asks for its address at once"),) if local else ()
+    service = Requires(daemon_key(service_name(instance.bridge)), "an app asks for its address at once")
+    needs = (service,) if local else ()
     if not vif.namespace:
         return [BridgePort(vif.ifname, instance.bridge, instance.mtu, needs)]
     return [
