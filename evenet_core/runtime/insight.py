@@ -1,0 +1,112 @@
+"""What the node knows of itself, for people and programs: why things are as they are, what does not work."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from evenet_core.errors import EvenetError
+from evenet_core.planning.inputs import ObjectId
+from evenet_core.planning.planner import Planner
+from evenet_core.reconciler.engine import Engine
+from evenet_core.reconciler.fragments import Fragments, name_of
+from evenet_core.reconciler.machine import ItemState, Machine
+from evenet_core.status import timestamp
+
+__all__ = ["explain", "graph", "leases", "problems"]
+
+
+def explain(name: str, planner: Planner, engine: Engine) -> list[str]:
+    """Why an object or item is as it is, a line a step.
+
+    :raises EvenetError: nothing is called so.
+    """
+    objects, machine = _objects_called(name, planner), engine.machine
+    lines = [f"{name_of(o)}: {error}" for o in objects for error in planner.errors.get(o) or ()]
+    keys = [key for key, wanted in machine.wanted.items() if wanted.object in objects]
+    named = [key for key in {**machine.wanted, **machine.actual} if name in (str(key), str(key[-1]))]
+    if not objects and not named:
+        raise EvenetError(f"nothing is called {name!r}; see `evenet status` and `evenet graph`")
+    unsettled = [key for key in keys if machine.state(key) is not ItemState.IN_SYNC]
+    for key in dict.fromkeys([*unsettled, *named]):
+        lines += engine.explain(key)
+    if objects and not unsettled:
+        lines.append(f"{name}: all {len(keys)} items are in sync")
+    return lines
+
+
+def _objects_called(name: str, planner: Planner) -> list[ObjectId]:
+    """`APP/INTERFACE` is one interface of an app, APP all of them."""
+    config = planner.inputs.config
+    instances = {i.key for i in config.network_instances if name in (i.name, i.key)}
+    names = {app.key: app.name for app in config.apps}
+
+    def is_called(o: ObjectId) -> bool:
+        match o:
+            case ("adapter", label):
+                return label == name
+            case ("instance", key):
+                return key in instances
+            case ("vif", app, interface):
+                return name in (app, names.get(app), f"{names.get(app)}/{interface}")
+        return o == (name,)
+
+    return [o for o in planner.inputs.objects() if is_called(o)]
+
+
+def graph(machine: Machine) -> dict[str, Any]:
+    """Items, what they require and where they stand."""
+    return {
+        "items": [
+            {
+                "key": str(key),
+                "description": wanted.item.description,
+                "object": name_of(wanted.object),
+                "plugin": wanted.plugin,
+                "state": str(machine.state(key)),
+                "requires": [str(requirement.key) for requirement in wanted.item.requires],
+            }
+            for key, wanted in machine.wanted.items()
+        ]
+    }
+
+
+def leases(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Leases that clients of adapters hold."""
+    return [
+        {
+            "ifname": name.removeprefix("lease:").rpartition("/")[0],
+            "source": str(lease.source),
+            "addresses": [str(address) for address in lease.addresses],
+            "routers": [str(router) for router in lease.routers],
+            "dns": [str(server) for server in lease.dns],
+            "ntp": list(lease.ntp),
+            "domain": lease.domain or None,
+            "mtu": lease.mtu,
+            "server": lease.server or None,
+        }
+        for name, lease in sorted(facts.items())
+        if name.startswith("lease:")
+    ]
+
+
+def problems(engine: Engine, fragments: Fragments, planner: Planner) -> Iterator[dict[str, Any]]:
+    """What does not work: items that failed, objects that cannot be planned, claims that were refused."""
+    offset = time.time() - asyncio.get_running_loop().time()
+    for found in engine.problems():
+        yield {
+            "item": found["item"],
+            "object": name_of(found["object"]) if found["object"] is not None else None,
+            "plugin": found["plugin"],
+            "error": found["error"],
+            "since": timestamp(found["since"] + offset) if found["since"] is not None else None,
+            "retry_at": timestamp(found["retry_at"] + offset) if found["retry_at"] is not None else None,
+            "blocks": found["blocks"],
+        }
+    refused = [(c.object, c.plugin, c.text) for c in fragments.conflicts()]
+    planning = [(o, None, error) for o, errors in planner.errors.items() for error in errors]
+    unknown: dict[str, Any] = {"item": None, "since": None, "retry_at": None, "blocks": []}
+    for owner, plugin, error in (*refused, *planning):
+        yield unknown | {"object": name_of(owner), "plugin": plugin, "error": error}
