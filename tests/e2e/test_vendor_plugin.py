@@ -54,8 +54,7 @@ def site(netns: None, tmp_path: Path) -> Path:
 
 def plug(name: str, mac: str) -> None:
     run("ip", "link", "add", name, "address", mac, "type", "veth", "peer", "name", f"cable-{name}")
-    for end in (name, f"cable-{name}"):
-        run("ip", "link", "set", end, "up")
+    run("ip", "link", "set", f"cable-{name}", "up")  # the port itself is the agent's to set up
 
 
 @contextmanager
