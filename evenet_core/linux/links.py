@@ -21,8 +21,10 @@ __all__ = [
     "bridge_info",
     "decode_link",
     "find_link",
+    "forget_name_message",
     "ipv6_mode_message",
     "is_whole",
+    "link_called",
     "link_message",
     "refusals",
     "veth_info",
@@ -31,11 +33,12 @@ __all__ = [
 ALIAS = "evenet"  # first word of the alias of every link that is ours
 
 NEWLINK, DELLINK, GETLINK, SETLINK = 16, 17, 18, 19
+DELLINKPROP = 109
 UP = 0x1
 NO_ADDRESS = 1  # IN6_ADDR_GEN_MODE_NONE
 
 _ADDRESS, _IFNAME, _MTU, _MASTER, _LINKINFO, _IFALIAS = 1, 3, 4, 10, 18, 20
-_AF_SPEC, _EXT_MASK, _CARRIER = 26, 29, 33
+_AF_SPEC, _EXT_MASK, _CARRIER, _PROP_LIST, _ALT_IFNAME = 26, 29, 33, 52, 53
 _INFO_KIND, _INFO_DATA = 1, 2
 _BRIDGE_FORWARD_DELAY, _BRIDGE_STP, _BRIDGE_GROUP_FWD_MASK = 1, 5, 9
 _VETH_PEER = 1
@@ -115,7 +118,13 @@ async def all_links(rtnl: Rtnl) -> dict[str, LinkInfo]:
 
 
 async def find_link(rtnl: Rtnl, which: str | int) -> LinkInfo | None:
-    """The link with this name or index."""
+    """The link with this name or index. A name that a link has besides its own (altname) does not count."""
+    link = await link_called(rtnl, which)
+    return link if link is None or isinstance(which, int) or link.name == which else None
+
+
+async def link_called(rtnl: Rtnl, which: str | int) -> LinkInfo | None:
+    """The link that the kernel takes this for: a name is its own or one of its others, and nobody else's."""
     index, name = (which, b"") if isinstance(which, int) else (0, netlink.text(_IFNAME, which))
     body = _IFINFO.pack(0, 0, index, 0, 0) + name + netlink.number(_EXT_MASK, _SKIP_STATISTICS)
     reply = await rtnl.get(Message(GETLINK, 0, body, f"link {which}"))
@@ -158,6 +167,12 @@ def link_message(
         body += netlink.text(_IFALIAS, alias) if alias else netlink.raw(_IFALIAS, b"\0")
     kind = DELLINK if delete else NEWLINK if create or info else SETLINK  # only NEWLINK changes what a type knows
     return Message(kind, CREATE | EXCLUSIVE if create else 0, body + info, about, joined)
+
+
+def forget_name_message(about: str, *, index: int, name: str) -> Message:
+    """A link shall no longer have this name besides its own."""
+    names = netlink.nested(_PROP_LIST, netlink.text(_ALT_IFNAME, name))
+    return Message(DELLINKPROP, 0, _IFINFO.pack(0, 0, index, 0, 0) + names, about)
 
 
 def ipv6_mode_message(about: str, mode: int, *, index: int = 0, name: str = "") -> Message:

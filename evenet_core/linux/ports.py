@@ -10,7 +10,17 @@ import errno
 from evenet_core.errors import DriverError
 from evenet_core.linux.link import PortBridge, PortLink
 from evenet_core.linux.linkmark import BRIDGE, found_port, lower_name, port_mark
-from evenet_core.linux.links import NO_ADDRESS, LinkInfo, ask, bridge_info, find_link, ipv6_mode_message, link_message
+from evenet_core.linux.links import (
+    NO_ADDRESS,
+    LinkInfo,
+    ask,
+    bridge_info,
+    find_link,
+    forget_name_message,
+    ipv6_mode_message,
+    link_called,
+    link_message,
+)
 from evenet_core.linux.netlink import Message
 from evenet_core.linux.rtnl import Rtnl
 from evenet_core.reconciler.item import Change, Op
@@ -54,13 +64,7 @@ class Ports:
         port = await self._lower(item.name, about)
         bridge = await find_link(self._rtnl, item.name)
         if bridge is None:
-            info = bridge_info(stp=False, forward_delay=0)
-            await ask(
-                self._rtnl,
-                link_message(about, name=item.name, create=True, mac=port.mac, info=info),
-                link_message(about, name=item.name, alias=BRIDGE, joined=True),
-            )
-            bridge = await find_link(self._rtnl, item.name)
+            bridge = await self._new_bridge(item.name, port, about)
         if bridge is None or bridge.alias != BRIDGE:
             raise DriverError(f"{about}: another link took the name {item.name}")
         await ask(
@@ -69,6 +73,32 @@ class Ports:
             link_message(about, index=port.index, master=bridge.index, mtu=item.mtu, up=True),
             link_message(about, index=bridge.index, mac=port.mac, mtu=item.mtu, up=True),
         )
+
+    async def _new_bridge(self, name: str, port: LinkInfo, about: str) -> LinkInfo | None:
+        """A bridge with the port's former name, marked. The kernel may have to load a module first: time for udevd."""
+        info = bridge_info(stp=False, forward_delay=0)
+        create = link_message(about, name=name, create=True, mac=port.mac, info=info)
+        mark = link_message(
+            about, name=name, alias=BRIDGE, info=info, joined=True
+        )  # with `info`: no other link takes it
+        for last in (False, True):
+            await self._free(name, port, about)
+            try:
+                await ask(self._rtnl, create, mark)
+                break
+            except DriverError as error:
+                if last or error.errno != errno.EEXIST:
+                    raise
+        return await find_link(self._rtnl, name)
+
+    async def _free(self, name: str, port: LinkInfo, about: str) -> None:
+        """udevd gives a port that was renamed its former name as a further one (systemd.link(5), altname)."""
+        holder = await link_called(self._rtnl, name)
+        if holder is None or holder.name == name:
+            return
+        if holder.index != port.index:
+            raise DriverError(f"{about}: {name} is another name of {holder.name}, which is not ours")
+        await ask(self._rtnl, forget_name_message(about, index=port.index, name=name))
 
     async def _lower(self, name: str, about: str) -> LinkInfo:
         """The port under its second name: as it is there, or renamed and marked in one request."""
@@ -106,6 +136,7 @@ class Ports:
         if port.mtu != known.mtu:
             await ask(self._rtnl, link_message(about, index=port.index, mtu=known.mtu))
         await ask(self._rtnl, ipv6_mode_message(about, known.ipv6_mode, index=port.index))
+        await self._free(known.name, port, about)
         last = link_message(about, index=port.index, rename=known.name, alias=known.alias, up=known.up)
         await self._rename(port, last)
 
