@@ -26,6 +26,7 @@ BURST = 256  # events that are read at one go
 BUFFER = 1 << 20  # bytes
 VIRTUAL = "/devices/virtual/"
 _NAME = re.compile(r"(?:DEVPATH|DEVTYPE|IFINDEX|ID_[A-Z0-9_]{1,60})\Z", re.ASCII)
+_OF_THE_NAME = {"ID_NET_NAME", "ID_NET_LINK_FILE", "ID_RENAMING"}  # change when a port becomes `k<name>`
 log = logging.getLogger(__name__)
 
 
@@ -99,7 +100,7 @@ def _good(properties: Any) -> Iterator[tuple[str, str]]:
             return
         except (UnicodeDecodeError, KeyError):
             continue
-        if _NAME.match(name) and len(value) <= LONGEST and value.isprintable():
+        if _NAME.match(name) and name not in _OF_THE_NAME and len(value) <= LONGEST and value.isprintable():
             yield name, value
 
 

@@ -31,6 +31,13 @@ def test_only_what_describes_the_device_is_kept() -> None:
     assert found == {"DEVTYPE": "wlan", "ID_BUS": "usb"}
 
 
+def test_what_udev_says_of_the_present_name_is_left_out() -> None:
+    """A port keeps its description while it is the lower part of an adapter."""
+    found = kept({"ID_NET_NAME": "kenp1s0", "ID_NET_LINK_FILE": "x", "ID_RENAMING": "1", "ID_NET_NAME_PATH": "enp1s0"})
+
+    assert found == {"ID_NET_NAME_PATH": "enp1s0"}
+
+
 @pytest.mark.parametrize("value", [b"two\nlines", b"\x1b[31m", b"\xff\xfe", b"x" * (LONGEST + 1), b"a\0b"])
 def test_a_value_that_is_no_short_line_of_text_is_left_out(value: bytes) -> None:
     assert kept(Hostile(ID_MODEL=value, ID_BUS=b"usb")) == {"ID_BUS": "usb"}
