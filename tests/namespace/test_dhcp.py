@@ -18,7 +18,7 @@ from evenet_core.linux.procfs import start_time
 from evenet_core.model.adapters import Adapter
 from evenet_core.model.facts import LinkFact
 from evenet_core.model.networks import IpFamily, IpMode, IpSettings
-from tests.support.kernel import ip, run
+from tests.support.kernel import ip
 from tests.support.uplink import PATIENCE, Network, Node, own_client_files
 
 pytestmark = [
@@ -378,6 +378,7 @@ def test_an_address_that_somebody_else_has_is_declined_where_conflicts_are_looke
     network: Network, lives: Callable[..., None], tmp_path: Path
 ) -> None:
     log = tmp_path / "server.log"
+    log.touch()
     network.add("172.22.10.10/32", "lo")  # the one address that there is to give
     network.serve(RANGE, f"--log-facility={log}")
 

@@ -136,7 +136,9 @@ def test_a_server_that_cannot_be_reached_gives_way_when_the_question_is_repeated
 
 
 @pytest.mark.parametrize("code", [dns.rcode.SERVFAIL, dns.rcode.REFUSED])
-def test_a_server_that_cannot_say_gives_way_at_once(ports: list[Uplink], open_path: Path, code: dns.rcode.Rcode) -> None:
+def test_a_server_that_cannot_say_gives_way_at_once(
+    ports: list[Uplink], open_path: Path, code: dns.rcode.Rcode
+) -> None:
     """Acceptance scenario `dns-merge-and-order`: the cheapest port's server resolves nothing."""
 
     async def main() -> None:

@@ -203,7 +203,7 @@ class Node:
 
     def client(self) -> int:
         """Pid of the client of eth0."""
-        import json  # noqa: PLC0415
+        import json
 
         return int(json.loads((self.directory / "daemons/dhcpcd-eth0/state.json").read_bytes())["pid"])
 
