@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from evenet_core.linux.rtnl import Rtnl
 from evenet_core.model.hardware import PortDevice
 from evenet_core.reconciler.facts import FULL_PICTURE, FactChange
 from tests.support.kernel import create, delete, ip, run
+from tests.support.sysfs import own_sysfs
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("netns")]
 
@@ -83,23 +83,6 @@ def listening(story: Callable[[Listener], Awaitable[None]]) -> Listener:
         return listener
 
     return asyncio.run(both())
-
-
-@contextmanager
-def own_sysfs() -> Iterator[None]:
-    """/sys shows the devices of the present network namespace, to this thread only."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    where = Path.cwd()
-    home = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        assert libc.unshare(0x200 | 0x20000) == 0, os.strerror(ctypes.get_errno())  # CLONE_FS, CLONE_NEWNS
-        run("mount", "--make-rprivate", "/")
-        run("mount", "-t", "sysfs", "sysfs", "/sys")
-        yield
-    finally:
-        assert libc.setns(home, 0x20000) == 0, os.strerror(ctypes.get_errno())
-        os.close(home)
-        os.chdir(where)
 
 
 async def nothing(_: Listener) -> None:
@@ -244,7 +227,7 @@ def test_what_sysfs_says_does_not_change_with_the_name(port: str) -> None:
 
 
 def test_without_libudev_ports_are_known_by_driver_and_mac(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pyudev", None)
+    monkeypatch.setitem(sys.modules, "pyudev", None)
 
     with own_sysfs():
         assert listening(nothing).devices[port] == PORT
