@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -28,9 +28,9 @@ from evenet_core.device.verify import Phase, State, Timers
 from evenet_core.formats import Document
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
-from evenet_core.model.facts import HARDWARE, link_fact
-from evenet_core.model.networks import IpMode
-from evenet_core.planning.inputs import Inputs, gather_inputs
+from evenet_core.model.facts import HARDWARE, link_fact, split_route_choice
+from evenet_core.model.resolved import InstancePort
+from evenet_core.planning.inputs import Inputs, gather_inputs, object_name
 from evenet_core.planning.planner import Planner, adapter_port
 from evenet_core.planning.routes import probed
 from evenet_core.plugins import Plugins
@@ -41,6 +41,7 @@ from evenet_core.probing.verdict import PortVerdict
 from evenet_core.reconciler.engine import Engine, EngineEvent
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Delta, Fragments
+from evenet_core.reconciler.machine import ItemState
 from evenet_core.reconciler.plan import Plan
 from evenet_core.runtime.facthub import FactHub
 from evenet_core.runtime.insight import explain, graph, leases, problems
@@ -57,6 +58,7 @@ __all__ = ["DEFAULT_RUN_DIR", "DEFAULT_STATE_DIR", "Node"]
 DEFAULT_STATE_DIR = Path("/var/lib/evenet")
 DEFAULT_RUN_DIR = Path("/run/evenet")
 LEASE_PATIENCE = 5.0  # seconds after which nobody is kept waiting for a lease any longer
+IP_KINDS = ("address", "route", "rule")  # what makes an address of an adapter usable
 SETTLED = (Phase.COMMITTED, Phase.FAILED, Phase.IDLE)
 
 
@@ -91,6 +93,8 @@ class Node:
         self._used_at = -LEASE_PATIENCE  # when a DPC came into use, by the event loop's clock
         self._change = asyncio.Event()
         self._last_phase = Phase.IDLE
+        self._management: list[InstancePort] = []  # as verification knows them
+        self._looking = False  # a look at the ports is due
         self._revert: asyncio.TimerHandle | None = None
 
     # -- life ---------------------------------------------------------------------------------------
@@ -99,7 +103,7 @@ class Node:
         """Take over what runs: observe the kernel, read what was stored, plan, and repair what differs."""
         self._run_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
         self._kernel.open(self._respond_metadata, self._facts.values)
-        self._engine = Engine(self._kernel.drivers, external=self._kernel.exists, on_event=self._engine_event)
+        self._engine = Engine(self._kernel.drivers, self._kernel.exists, self._engine_event, naming=self._name)
         self._kernel.connect(self._engine)
         self._numbers = self._memory.numbers()
         self._config = self._memory.config() or DeviceConfig()
@@ -213,14 +217,14 @@ class Node:
     async def plan(self, document: Document | DeviceConfig | None = None) -> Plan:
         """What would change in the system: for `document`, or for the config in use."""
         if document is None:
-            return self._engine.plan()
+            return self._engine.plan().named(self._name)
         config = document if isinstance(document, DeviceConfig) else document.config
         dpc = dpc_from_config(config) if config else document.dpc if isinstance(document, Document) else None
         planner = Planner(self.plugins)
         planner.load(self._gather(config or self._config, dpc)[0])
         fragments = Fragments(planner.plan, self._facts.values)
         fragments.set_objects(planner.inputs.objects())
-        return self._engine.plan(fragments.intent)
+        return self._engine.plan(fragments.intent).named(lambda name: object_name(name, config or self._config))
 
     async def settled(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109
         """Wait until everything is in sync, the DPC is tested, and no answer is expected in a moment.
@@ -240,18 +244,13 @@ class Node:
 
     def _expects_answers(self) -> bool:
         """Ports that were just plugged together get their leases, routes their first probes."""
-        if self._probes.undecided:
+        if self._probes.undecided or self._verifier.state.test_running:
             return True
         if asyncio.get_running_loop().time() >= self._used_at + LEASE_PATIENCE:
             return False
-        facts = Facts(self._facts.values)
-        asking = [a for a in self._planner.inputs.adapters if a.has_ip and a.ip.mode is IpMode.DHCP]
-        ports = [
-            adapter_port(adapter, facts)
-            for adapter in asking
-            if not self._planner.errors.get(("adapter", adapter.label))
-        ]
-        return any(port.carrier and not port.addresses for port in ports)
+        adapters = [adapter for adapter in self._planner.inputs.adapters if adapter.has_ip]
+        works = [self._port(a) for a in adapters if not self._planner.errors.get(("adapter", a.label))]
+        return any(port.carrier and not port.addresses for port in works)
 
     def status(self) -> dict[str, Any]:
         """The document of `evenet status --json`."""
@@ -283,7 +282,7 @@ class Node:
 
     def graph(self) -> dict[str, Any]:
         """Items, what they require and where they stand."""
-        return graph(self._engine.machine)
+        return graph(self._engine.machine, self._config)
 
     def leases(self) -> list[dict[str, Any]]:
         """Leases that clients of adapters hold."""
@@ -302,7 +301,8 @@ class Node:
         """Plan anew what the config and the decisions changed, and go for it."""
         if self._ready:
             self._engine.update(self._refresh())
-            self._verifier.ports_changed(ready=self._connected())
+            self._management.clear()
+            self._look_at_ports()
 
     def _refresh(self) -> Delta:
         candidate = self._verifier.state.candidate
@@ -312,9 +312,7 @@ class Node:
             self._memory.save_numbers(numbers)
         changed = self._planner.load(inputs)
         self._kernel.write_apps(runtime_document(inputs.config, inputs.vifs))
-        delta = self._fragments.set_objects(inputs.objects(), changed)
-        self._watch_routes()
-        return delta
+        return self._fragments.set_objects(inputs.objects(), changed)
 
     def _gather(self, config: DeviceConfig, dpc: Dpc | None) -> tuple[Inputs, Numbers]:
         def named(adapter: Adapter) -> Adapter:
@@ -340,26 +338,37 @@ class Node:
         delta = self._fragments.facts_changed(names)
         self._engine.update(delta)
         self._engine.external_changed(self._kernel.external_keys(names))
-        self._watch_routes()
-        self._verifier.ports_changed(ready=self._connected())
+        self._look_at_ports()
         self._note_change()
 
-    def _connected(self) -> bool:
-        """Some management adapter has an address and a name server."""
-        facts = Facts(self._facts.values)
-        ports = [adapter_port(a, facts) for a in self._planner.inputs.adapters if a.management and a.has_ip]
-        return any(port.carrier and port.addresses and port.dns for port in ports)
+    def _look_at_ports(self) -> None:
+        """Tell the prober and verification how the ports are now."""
+        self._looking = False
+        if not self._ready:
+            return
+        ports = [self._port(adapter) for adapter in self._planner.inputs.adapters if adapter.has_ip]
+        self._probes.load(*probed(self._planner.inputs, ports, self._probes.choice))
+        management = [port for port in ports if port.management]
+        if management != self._management:
+            self._management = management
+            ready = any(port.carrier and port.addresses and port.dns for port in management)
+            self._verifier.ports_changed(ready=ready)
 
-    def _watch_routes(self) -> None:
-        self._probes.load(*probed(self._planner.inputs, Facts(self._facts.values), self._probes.choice))
+    def _port(self, adapter: Adapter) -> InstancePort:
+        """A port as it can be used: an address counts when it and the ways from it are in the kernel."""
+        port, state = adapter_port(adapter, Facts(self._facts.values)), self._engine.machine.state
+        keys = [key for key in self._fragments.keys_of(("adapter", adapter.label)) if key.kind in IP_KINDS]
+        return replace(port, addresses=()) if any(state(key) is ItemState.PENDING for key in keys) else port
 
     def _chosen(self, choices: Mapping[str, str], selected: Selected) -> None:
         self._memory.save_route_choices(choices)
         self._note_change()
-        self.journal.add("route", f"{selected.key} leaves by {selected.label or 'no port'}: {selected.because}")
+        key, destination = split_route_choice(selected.key)
+        way = f"{self._name(('instance', key))}: {destination} leaves by {selected.label or 'no port'}"
+        self.journal.add("route", f"{way}: {selected.because}")
 
     async def _test_port(self, adapter: Adapter) -> PortVerdict:
-        has = adapter_port(adapter, Facts(self._facts.values))
+        has = self._port(adapter)
         under_test = PortUnderTest(
             label=adapter.label,
             ifname=adapter.ifname,
@@ -388,10 +397,16 @@ class Node:
     # -- telling ------------------------------------------------------------------------------------
 
     def _engine_event(self, event: EngineEvent) -> None:
-        owner = " ".join(event.object) if isinstance(event.object, tuple) else ""
+        owner = self._name(event.object) if event.object is not None else None
         error = str(event.error) if event.error is not None else None
         text = f"{event.op} {event.item.description}" + (f" failed: {error}" if error else "")
-        self.journal.add("item", text, item=str(event.item.key), object=owner or None, error=error)
+        self.journal.add("item", text, op=str(event.op), item=str(event.item.key), object=owner, error=error)
+        if event.item.kind in IP_KINDS and not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_soon(self._look_at_ports)
+
+    def _name(self, name: Hashable) -> str:
+        return object_name(name, self._config)
 
     def _view(self) -> View:
         counts = self._engine.counts()

@@ -32,15 +32,16 @@ class Store:
         """Write a JSON value. The same value as the last one is not written again.
 
         :raises OSError: the disk is full, read-only or broken; what was stored before still is.
+        :raises EvenetError: a newer evenet wrote what is there; it is left as it is.
         """
         body = json.dumps(value, separators=(",", ":"), sort_keys=True)
         document = json.dumps({"version": VERSION, "sha256": _digest(body), "body": body}).encode()
         path = self._path(name)
-        if path.exists():
-            if path.read_bytes() == document:
-                return
-            backup = self._path(name, ".previous")
-            write_atomic(backup, path.read_bytes(), sync=False)
+        before = path.read_bytes() if path.exists() else b""
+        if before == document:
+            return
+        if _is_whole(before):  # a damaged one must not push out the good one before it
+            write_atomic(self._path(name, ".previous"), before, sync=False)
         write_atomic(path, document)
 
     def load(self, name: str) -> Any:
@@ -53,7 +54,7 @@ class Store:
                 continue
             try:
                 return _checked(path.read_bytes())
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError) as error:
                 log.error("state file %s is damaged (%s); the generation before it is used", path, error)
         return None
 
@@ -61,13 +62,29 @@ class Store:
         return self.directory / f"{name}.json{suffix}"
 
 
+def _is_whole(data: bytes) -> bool:
+    try:
+        _checked(data)
+    except ValueError:
+        return False
+    return True
+
+
 def _checked(data: bytes) -> Any:
-    document = json.loads(data)
-    if document["version"] > VERSION:
-        raise EvenetError(f"the state was written by a newer evenet (format {document['version']})")
-    if _digest(document["body"]) != document["sha256"]:
-        raise ValueError("checksum does not match")
-    return json.loads(document["body"])
+    """The value in a document.
+
+    :raises ValueError: the document is damaged.
+    :raises EvenetError: a newer evenet wrote it.
+    """
+    try:
+        match json.loads(data):
+            case {"version": int(version)} if version > VERSION:
+                raise EvenetError(f"the state was written by a newer evenet (format {version})")
+            case {"version": int(), "sha256": str(digest), "body": str(body)} if _digest(body) == digest:
+                return json.loads(body)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    raise ValueError("checksum does not match")
 
 
 def _digest(body: str) -> str:

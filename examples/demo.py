@@ -85,9 +85,10 @@ def headline(text: str) -> None:
     time.sleep(PACE)
 
 
-def run(*arguments: str) -> str:
+def run(*arguments: str, quiet: bool = False) -> str:
     """Output of one evenet command that must succeed."""
-    return subprocess.run([*EVENET, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+    errors = subprocess.DEVNULL if quiet else None
+    return subprocess.run([*EVENET, *arguments], check=True, stdout=subprocess.PIPE, stderr=errors, text=True).stdout
 
 
 def show(*arguments: str) -> None:
@@ -95,9 +96,9 @@ def show(*arguments: str) -> None:
     subprocess.run([*EVENET, *arguments], check=True)
 
 
-def device(*arguments: str) -> str:
+def device(*arguments: str, quiet: bool = False) -> str:
     """Output of an evenet command inside the device."""
-    return run("lab", "exec", SITE, "device", "--", "evenet", *arguments)
+    return run("lab", "exec", SITE, "device", "--", "evenet", *arguments, quiet=quiet)
 
 
 def status() -> dict[str, Any]:
@@ -108,7 +109,7 @@ def status() -> dict[str, Any]:
 def agent_pid() -> int | None:
     """Pid of the agent that answers now, None while none does."""
     try:
-        return int(status()["agent"]["pid"])
+        return int(json.loads(device("status", "--json", quiet=True))["agent"]["pid"])
     except subprocess.CalledProcessError:
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections import Counter
 from typing import Any
 
 from evenet_core import formats
@@ -53,12 +54,23 @@ def plan(options: Namespace) -> int:
     if options.json:
         print_json(answer["plan"])
         return 0
-    for line in answer["lines"]:
-        print(_painted(line))
+    by_object: dict[str, list[str]] = {}
+    for change, line in zip(answer["plan"]["changes"], answer["lines"], strict=True):
+        by_object.setdefault(change["object"] or "left behind", []).append(line)
+    for name in sorted(by_object, key=_rank):
+        print(colour(shown(name), "bold"))
+        for line in by_object[name]:
+            print(f"  {_painted(line)}")
     summary = answer["plan"]["summary"]
     counts = ", ".join(f"{summary[op]} to {op}" for op in ("create", "update", "delete"))
     print(counts if any(summary.values()) else "nothing would change")
     return 0
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """The node first, then its adapters, its network instances, its apps."""
+    kinds = ("device", "adapter", "network instance", "interface")
+    return next((i for i, kind in enumerate(kinds) if name.startswith(kind)), len(kinds)), name
 
 
 def _painted(line: str) -> str:
@@ -74,11 +86,39 @@ def apply(options: Namespace) -> int:
         answer = agent.call("apply", name=options.file, text=text, confirm=options.confirm)
         for notice in answer["notices"]:
             print(f"{options.file}: {shown(notice)}")
+        story = _Story(options.verbose)
         for event in agent.stream("settle", since=answer["seq"]):
             if "settled" in event:
+                story.end()
                 return _settled(event, options.confirm)
-            print(f"  {event['time'][11:19]}  {shown(event['text'])}")
+            story.tell(event)
     return 1
+
+
+class _Story:
+    """What happens, a line each; items that change as they should are counted, unless all are asked for."""
+
+    def __init__(self, verbose: bool) -> None:
+        self._verbose = verbose
+        self._counts: Counter[str] = Counter()
+        self._time = ""
+
+    def tell(self, event: dict[str, Any]) -> None:
+        time = event["time"][11:19]
+        if event["kind"] == "item" and not event["error"] and not self._verbose:
+            self._counts[event["op"]] += 1
+            self._time = time
+            return
+        self.end()
+        line = f"  {time}  {shown(event['text'])}"
+        print(colour(line, "red") if event.get("error") else line, flush=True)
+
+    def end(self) -> None:
+        """Tell what was counted."""
+        if self._counts:
+            counts = ", ".join(f"{count} {op}d" for op, count in self._counts.items())
+            print(f"  {self._time}  {counts}", flush=True)
+            self._counts.clear()
 
 
 def _settled(last: dict[str, Any], confirm: float | None) -> int:

@@ -46,6 +46,7 @@ def _config_commands(commands: Commands) -> None:
     plan.add_argument("file", nargs="?", metavar="FILE")
     apply = _add(commands, "apply", "config:apply", "hand a config over and follow it until settled", json=False)
     apply.add_argument("file", metavar="FILE")
+    apply.add_argument("--verbose", action="store_true", help="tell every item that changes")
     apply.add_argument("--confirm", type=_seconds, metavar="60s", help="revert unless `evenet confirm` comes in time")
     _add(commands, "confirm", "config:confirm", "keep what `apply --confirm` did", json=False)
     _add(commands, "schema", "config:schema", "JSON Schema of evenet's own config format", json=False)

@@ -224,7 +224,11 @@ def _tested(state: State, trial: int, verdicts: Sequence[PortVerdict], now: floa
     results = candidate.results.succeeded(now, good[0].warning) if good else candidate.results.failed(now, text)
     tested = _with(state, replace(candidate, results=results, ports=ports))
     if good:
-        return _committed(tested, now)
+        committed, commands = _committed(tested, now)
+        if not again:
+            return committed, commands
+        state, more = _test(committed)  # other ports may work too by now
+        return state, [*commands, *more]
     if state.phase is Phase.COMMITTED:
         return _failed_after_commit(tested, now)
     if state.phase is Phase.FAILED:

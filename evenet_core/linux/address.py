@@ -49,6 +49,10 @@ class Address(Item):
     def requires(self) -> tuple[Requires, ...]:
         return (Requires(link_key(self.link), "the address sits on this link"),)
 
+    @property
+    def description(self) -> str:
+        return f"address {self.address}/{self.prefix} on {self.link}"
+
 
 class AddressDriver(NetlinkDriver):
     """Adds and removes addresses. Ours carry IFA_PROTO; for kernels before 5.18, which do not store it, a metric."""

@@ -38,3 +38,7 @@ class Daemon(Item):
     @property
     def requires(self) -> tuple[Requires, ...]:
         return self.needs
+
+    @property
+    def description(self) -> str:
+        return f"daemon {self.name}"

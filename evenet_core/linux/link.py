@@ -35,6 +35,10 @@ class Bridge(Item):
     def key(self) -> ItemKey:
         return link_key(self.name)
 
+    @property
+    def description(self) -> str:
+        return f"bridge {self.name}"
+
     def replaces(self, other: Item) -> bool:
         return type(self) is not type(other)
 
@@ -58,6 +62,10 @@ class PortBridge(Item):
     def requires(self) -> tuple[Requires, ...]:
         return (Requires(ItemKey(("port", self.name)), "the bridge takes the name and MAC of the port"),)
 
+    @property
+    def description(self) -> str:
+        return f"adapter {self.name}, a bridge over its port"
+
     def replaces(self, other: Item) -> bool:
         return type(self) is not type(other)
 
@@ -77,6 +85,10 @@ class PortLink(Item):
     @property
     def requires(self) -> tuple[Requires, ...]:
         return (Requires(ItemKey(("port", self.name)), "there is no such port"),)
+
+    @property
+    def description(self) -> str:
+        return f"port {self.name}"
 
     def replaces(self, other: Item) -> bool:
         return type(self) is not type(other)
@@ -107,6 +119,10 @@ class Veth(Item):
             *self.needs,
         )
 
+    @property
+    def description(self) -> str:
+        return f"app interface {self.name} on {self.master}, {self.peer} in {self.namespace}"
+
     def replaces(self, other: Item) -> bool:
         return type(self) is not type(other)
 
@@ -132,3 +148,7 @@ class BridgePort(Item):
             Requires(link_key(self.link), "there is no such link yet"),
             *self.needs,
         )
+
+    @property
+    def description(self) -> str:
+        return f"link {self.link} in bridge {self.bridge}"

@@ -39,6 +39,10 @@ class Neighbour(Item):
     def requires(self) -> tuple[Requires, ...]:
         return (Requires(link_key(self.link), "the kernel drops its neighbours with it"),)
 
+    @property
+    def description(self) -> str:
+        return f"neighbour {self.address} at {self.mac} on {self.link}"
+
 
 class NeighbourDriver(NetlinkDriver):
     """Adds and removes permanent neighbours whose protocol is ours."""

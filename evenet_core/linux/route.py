@@ -58,6 +58,13 @@ class Route(Item):
             needs.append(Requires(address_key(self.link, self.source), "it is the route's source address"))
         return tuple(needs)
 
+    @property
+    def description(self) -> str:
+        if not self.link:
+            return f"route to {self.destination} in table {self.table}: unreachable"
+        via = f" via {self.via}" if self.via else ""
+        return f"route to {self.destination}{via} on {self.link} in table {self.table}"
+
 
 class RouteDriver(NetlinkDriver):
     """Adds, replaces and removes routes whose protocol is ours.

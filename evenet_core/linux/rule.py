@@ -55,6 +55,18 @@ class Rule(Item):
             )
         )
 
+    @property
+    def description(self) -> str:
+        selectors = {
+            "from": self.source,
+            "to": self.destination,
+            "by": self.oif,
+            "of": "the node itself" if self.iif == "lo" else self.iif,
+            "marked": str(self.mark) if self.mask else "",
+        }
+        what = " ".join(f"{word} {value}" for word, value in selectors.items() if value) or "of all"
+        return f"rule {self.priority}: IPv{self.family} {what} uses table {self.table}"
+
 
 class RuleDriver(NetlinkDriver):
     """Adds and removes rules whose protocol is ours."""

@@ -37,6 +37,10 @@ class Sysctl(Item):
             return ()
         return (Requires(link_key(self.link), "it is a setting of this link"),)
 
+    @property
+    def description(self) -> str:
+        return f"setting {self.name} = {self.value}"
+
 
 class SysctlDriver:
     """Writes settings. What was found is remembered in the state directory before it is changed."""

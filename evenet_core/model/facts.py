@@ -13,7 +13,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["HARDWARE", "LinkFact", "hardware_fact", "lease_fact", "link_fact", "namespace_fact", "route_choice_fact"]
+__all__ = [
+    "HARDWARE",
+    "LinkFact",
+    "hardware_fact",
+    "lease_fact",
+    "link_fact",
+    "namespace_fact",
+    "route_choice_fact",
+    "split_route_choice",
+]
 
 HARDWARE = "hardware:"
 
@@ -55,3 +64,9 @@ def namespace_fact(path: str) -> str:
 def route_choice_fact(instance: str, destination: object) -> str:
     """Name of the fact on the port chosen for a route of an instance."""
     return f"route-choice:{instance}/{destination}"
+
+
+def split_route_choice(name: str) -> tuple[str, str]:
+    """Instance and destination of the fact on a chosen port."""
+    instance, _, destination = name.partition(":")[2].partition("/")
+    return instance, destination

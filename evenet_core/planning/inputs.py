@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from evenet_core.model.config import DeviceConfig
 from evenet_core.model.resolved import Vif
 from evenet_core.settings import NodeSettings
 
-__all__ = ["DEVICE", "Inputs", "ObjectId", "gather_inputs"]
+__all__ = ["DEVICE", "Inputs", "ObjectId", "gather_inputs", "object_name"]
 
 TABLES = 501, 799  # routing tables of adapters
 BRIDGES = 1, 4000  # numbers of network instances
@@ -65,6 +65,16 @@ class Inputs:
 
 def _asks_for_members(vif: Vif) -> bool:
     return any(rule.instance_members for rule in vif.rules)
+
+
+def object_name(name: Hashable, config: DeviceConfig) -> str:
+    """What people call an object: `adapter eth0`, `network instance ni0`, `interface eclient/ni0`."""
+    match name:
+        case ("instance", key):
+            return f"network instance {next((i.name for i in config.network_instances if i.key == key), key)}"
+        case ("vif", key, interface):
+            return f"interface {next((app.name for app in config.apps if app.key == key), key)}/{interface}"
+    return " ".join(map(str, name)) if isinstance(name, tuple) else str(name)
 
 
 def gather_inputs(

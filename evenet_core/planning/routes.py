@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from evenet_core.apps.instances import RouteRequest, matching_ports, route_requests
 from evenet_core.model.facts import route_choice_fact
 from evenet_core.model.resolved import InstancePort
 from evenet_core.planning.inputs import Inputs
-from evenet_core.planning.planner import adapter_port
 from evenet_core.probing.prober import ProbedPort, ProbedRoute
-from evenet_core.reconciler.facts import Facts
 
 __all__ = ["probed"]
 
 
-def probed(inputs: Inputs, facts: Facts, choice: Callable[[str], str]) -> tuple[list[ProbedPort], list[ProbedRoute]]:
+def probed(
+    inputs: Inputs, ports: Sequence[InstancePort], choice: Callable[[str], str]
+) -> tuple[list[ProbedPort], list[ProbedRoute]]:
     """Every port with IP, and every route that needs a choice.
 
     :param choice: label chosen for a route so far, by the name of the fact on it
     """
-    ports = [adapter_port(adapter, facts) for adapter in inputs.adapters if adapter.has_ip]
     routes: list[ProbedRoute] = []
     for instance in inputs.config.network_instances:
         if instance.active:

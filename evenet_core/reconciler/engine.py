@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from evenet_core.errors import DriverError
 from evenet_core.reconciler.explain import explain
-from evenet_core.reconciler.fragments import Delta, Wanted
+from evenet_core.reconciler.fragments import Delta, Wanted, name_of
 from evenet_core.reconciler.item import Change, Driver, Item, ItemKey, Op, Outcome
 from evenet_core.reconciler.machine import BACKOFF_LIMIT, Counts, Machine
 from evenet_core.reconciler.plan import Plan, diff
@@ -52,6 +52,7 @@ class Engine:
     :param drivers: each kind has one driver.
     :param external: whether something that nobody plans is there.
     :param on_event: called for every change made or failed.
+    :param naming: what people call an object.
     """
 
     def __init__(
@@ -60,12 +61,14 @@ class Engine:
         external: Callable[[ItemKey], bool] = lambda key: False,
         on_event: Callable[[EngineEvent], None] = lambda event: None,
         *,
+        naming: Callable[[Hashable], str] = name_of,
         now: Callable[[], float] | None = None,
         deadline: float = DEADLINE,
     ) -> None:
         self._drivers = list(drivers)
         self._now = now or asyncio.get_running_loop().time
         self._on_event = on_event
+        self._naming = naming
         self._deadline = deadline
         groups = {kind: number for number, driver in enumerate(self._drivers) for kind in driver.kinds}
         self.machine = Machine(groups, external)
@@ -186,7 +189,7 @@ class Engine:
 
     def explain(self, key: ItemKey) -> list[str]:
         """Why this item is as it is, a line a step."""
-        return explain(self.machine, key, self._now())
+        return explain(self.machine, key, self._now(), self._naming)
 
     def _attributed(self, problem: dict[str, Any]) -> dict[str, Any]:
         key = problem["key"]

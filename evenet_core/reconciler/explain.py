@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
+
 from evenet_core.reconciler.fragments import name_of
 from evenet_core.reconciler.item import ItemKey
 from evenet_core.reconciler.machine import ItemState, Machine
@@ -11,17 +13,18 @@ __all__ = ["explain"]
 DEEPEST = 24  # levels of two spaces; the cause of a pending item is rarely further away
 
 
-def explain(machine: Machine, key: ItemKey, now: float) -> list[str]:
-    """Lines for people, indented by how far down the cause is."""
-    story = _Story(machine, now)
+def explain(machine: Machine, key: ItemKey, now: float, naming: Callable[[Hashable], str] = name_of) -> list[str]:
+    """Lines for people, indented by how far down the cause is. `naming` tells what people call an object."""
+    story = _Story(machine, now, naming)
     story.tell(key, 0)
     return story.lines
 
 
 class _Story:
-    def __init__(self, machine: Machine, now: float) -> None:
+    def __init__(self, machine: Machine, now: float, naming: Callable[[Hashable], str]) -> None:
         self._machine = machine
         self._now = now
+        self._naming = naming
         self._told: set[ItemKey] = set()
         self._way: list[ItemKey] = []  # from the item asked about down to this one
         self.lines: list[str] = []
@@ -38,7 +41,7 @@ class _Story:
             return
         state = machine.state(key)
         self.lines.append(
-            f"{indent}{wanted.item.description}: {state} (for {name_of(wanted.object)}, plugin {wanted.plugin})"
+            f"{indent}{wanted.item.description}: {state} (for {self._naming(wanted.object)}, plugin {wanted.plugin})"
         )
         self._tell_failure(key, indent)
         if not machine.is_claimed(key):

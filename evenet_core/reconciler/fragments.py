@@ -6,7 +6,7 @@ out is the difference to the intent before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -92,6 +92,10 @@ class Fragments:
     def facts_changed(self, names: Iterable[str]) -> Delta:
         """Plan the objects that read one of these facts."""
         return self.invalidate({reader for name in names for reader in self._readers.get(name, ())})
+
+    def keys_of(self, name: Hashable) -> Collection[ItemKey]:
+        """Keys of the items that an object wants."""
+        return self._items.get(name, {}).keys()
 
     def conflicts(self) -> list[Conflict]:
         """Every claim that is refused because another object has the item."""

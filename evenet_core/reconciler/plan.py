@@ -7,7 +7,7 @@ what would be done.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import groupby
 from typing import Any
@@ -88,6 +88,15 @@ class Plan:
     def waves(self) -> list[list[PlannedChange]]:
         """Changes that are made together, wave after wave."""
         return [list(wave) for _, wave in groupby(self.changes, key=lambda change: change.wave)]
+
+    def named(self, naming: Callable[[Hashable], str]) -> Plan:
+        """The same plan with objects as people call them."""
+        return Plan(
+            tuple(
+                change if change.object is None else replace(change, object=naming(change.object))
+                for change in self.changes
+            )
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {"changes": [change.to_json() for change in self.changes], "summary": self.summary}

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evenet_core.errors import EvenetError
-from evenet_core.planning.inputs import ObjectId
+from evenet_core.model.config import DeviceConfig
+from evenet_core.planning.inputs import ObjectId, object_name
 from evenet_core.planning.planner import Planner
 from evenet_core.reconciler.engine import Engine
-from evenet_core.reconciler.fragments import Fragments, name_of
+from evenet_core.reconciler.fragments import Fragments
 from evenet_core.reconciler.machine import ItemState, Machine
 from evenet_core.status import timestamp
 
@@ -24,7 +25,8 @@ def explain(name: str, planner: Planner, engine: Engine) -> list[str]:
     :raises EvenetError: nothing is called so.
     """
     objects, machine = _objects_called(name, planner), engine.machine
-    lines = [f"{name_of(o)}: {error}" for o in objects for error in planner.errors.get(o) or ()]
+    config = planner.inputs.config
+    lines = [f"{object_name(o, config)}: {error}" for o in objects for error in planner.errors.get(o) or ()]
     keys = [key for key, wanted in machine.wanted.items() if wanted.object in objects]
     named = [key for key in {**machine.wanted, **machine.actual} if name in (str(key), str(key[-1]))]
     if not objects and not named:
@@ -56,14 +58,14 @@ def _objects_called(name: str, planner: Planner) -> list[ObjectId]:
     return [o for o in planner.inputs.objects() if is_called(o)]
 
 
-def graph(machine: Machine) -> dict[str, Any]:
+def graph(machine: Machine, config: DeviceConfig) -> dict[str, Any]:
     """Items, what they require and where they stand."""
     return {
         "items": [
             {
                 "key": str(key),
                 "description": wanted.item.description,
-                "object": name_of(wanted.object),
+                "object": object_name(wanted.object, config),
                 "plugin": wanted.plugin,
                 "state": str(machine.state(key)),
                 "requires": [str(requirement.key) for requirement in wanted.item.requires],
@@ -94,11 +96,12 @@ def leases(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def problems(engine: Engine, fragments: Fragments, planner: Planner) -> Iterator[dict[str, Any]]:
     """What does not work: items that failed, objects that cannot be planned, claims that were refused."""
+    config = planner.inputs.config
     offset = time.time() - asyncio.get_running_loop().time()
     for found in engine.problems():
         yield {
             "item": found["item"],
-            "object": name_of(found["object"]) if found["object"] is not None else None,
+            "object": object_name(found["object"], config) if found["object"] is not None else None,
             "plugin": found["plugin"],
             "error": found["error"],
             "since": timestamp(found["since"] + offset) if found["since"] is not None else None,
@@ -109,4 +112,4 @@ def problems(engine: Engine, fragments: Fragments, planner: Planner) -> Iterator
     planning = [(o, None, error) for o, errors in planner.errors.items() for error in errors]
     unknown: dict[str, Any] = {"item": None, "since": None, "retry_at": None, "blocks": []}
     for owner, plugin, error in (*refused, *planning):
-        yield unknown | {"object": name_of(owner), "plugin": plugin, "error": error}
+        yield unknown | {"object": object_name(owner, config), "plugin": plugin, "error": error}

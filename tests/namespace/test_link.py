@@ -206,7 +206,7 @@ def test_a_bad_change_of_a_batch_fails_alone(rtnl: Rtnl) -> None:
 
         first, second = await driver.apply(changes)
 
-        assert str(first.error) == "kernel: link:bn1: mtu less than device minimum (EINVAL)"
+        assert str(first.error) == "kernel: bridge bn1: mtu less than device minimum (EINVAL)"
         assert second.error is None
         assert Bridge("bn2", MAC) in await there(driver)
 
