@@ -1,0 +1,293 @@
+"""Durable state: whatever happens to a file or in between, the last value or the one before is there."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evenet_core.errors import EvenetError
+from evenet_core.store import Store
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "state")
+
+
+def main(store: Store) -> Path:
+    return store.directory / "config.json"
+
+
+def previous(store: Store) -> Path:
+    return store.directory / "config.json.previous"
+
+
+# -- values -------------------------------------------------------------------------------------------
+
+
+@given(JSON)
+def test_what_is_stored_is_loaded(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
+    store = Store(tmp_path_factory.getbasetemp() / "values")
+
+    store.save("config", value)
+
+    assert store.load("config") == value
+    assert Store(store.directory).load("config") == value
+
+
+def test_what_was_never_stored_is_nothing(store: Store) -> None:
+    assert store.load("config") is None
+
+
+def test_documents_know_nothing_of_each_other(store: Store) -> None:
+    store.save("config", 1)
+    store.save("numbers", 2)
+
+    assert (store.load("config"), store.load("numbers")) == (1, 2)
+
+
+def test_state_is_for_root_only(store: Store) -> None:
+    store.save("config", {"password": "secret"})
+    store.save("config", {"password": "another"})
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in store.directory.iterdir()}
+    assert modes == {"config.json": 0o600, "config.json.previous": 0o600}
+    assert store.directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_same_value_again_wears_out_no_flash(store: Store) -> None:
+    store.save("config", {"a": 1, "b": 2})
+    before = main(store).stat()
+
+    store.save("config", {"b": 2, "a": 1})
+
+    assert main(store).stat() == before
+    assert not previous(store).exists()
+
+
+# -- damage -------------------------------------------------------------------------------------------
+
+
+def swap_body(data: bytes) -> bytes:
+    document = json.loads(data)
+    return json.dumps(document | {"body": json.dumps("forged")}).encode()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:-1],
+        lambda data: bytes(len(data)),
+        lambda data: data.replace(b"second", b"seconk"),
+        swap_body,
+        lambda data: b"[]",
+        lambda data: b"null",
+        lambda data: b"{}",
+        lambda data: b'{"version": "1", "sha256": "", "body": ""}',
+        lambda data: b'{"version": 1, "sha256": "", "body": 5}',
+        lambda data: b'{"version": 1, "sha256": 5, "body": null}',
+        lambda data: b"[" * 100_000,
+        lambda data: b"\xff\xfe",
+    ],
+)
+def test_a_damaged_document_gives_way_to_the_one_before(
+    store: Store, spoil: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    store.save("config", "first")
+    store.save("config", "second")
+    main(store).write_bytes(spoil(main(store).read_bytes()))
+
+    with caplog.at_level(logging.ERROR):
+        assert store.load("config") == "first"
+
+    assert str(main(store)) in caplog.text
+
+
+def test_two_damaged_documents_are_none(store: Store) -> None:
+    store.save("config", "first")
+    store.save("config", "second")
+    for path in (main(store), previous(store)):
+        path.write_bytes(b"damaged")
+
+    assert store.load("config") is None
+
+
+def test_a_document_that_is_gone_gives_way_to_the_one_before(store: Store) -> None:
+    store.save("config", "first")
+    store.save("config", "second")
+    main(store).unlink()
+
+    assert store.load("config") == "first"
+
+
+def test_a_damaged_document_does_not_push_out_the_one_before(store: Store) -> None:
+    """The next save would otherwise leave a good value with nothing to fall back to."""
+    store.save("config", "first")
+    store.save("config", "second")
+    main(store).write_bytes(b"damaged")
+
+    store.save("config", "third")
+    main(store).write_bytes(b"damaged again")
+
+    assert store.load("config") == "first"
+
+
+@given(st.binary(max_size=300))
+def test_no_content_whatsoever_stops_the_node(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    store = Store(tmp_path_factory.getbasetemp() / "damage")
+    main(store).write_bytes(data)
+
+    assert store.load("config") is None
+
+
+# -- versions -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def newer(store: Store) -> Iterator[bytes]:
+    store.save("config", "of today")
+    document = json.loads(main(store).read_bytes())
+    data = json.dumps(document | {"version": 2}).encode()
+    main(store).write_bytes(data)
+    yield data
+    assert main(store).read_bytes() == data, "what a newer evenet wrote was touched"
+
+
+@pytest.mark.usefixtures("newer")
+def test_the_state_of_a_newer_evenet_is_refused(store: Store) -> None:
+    with pytest.raises(EvenetError, match="written by a newer evenet"):
+        store.load("config")
+
+
+@pytest.mark.usefixtures("newer")
+def test_the_state_of_a_newer_evenet_is_not_overwritten_either(store: Store) -> None:
+    with pytest.raises(EvenetError, match="written by a newer evenet"):
+        store.save("config", "older")
+
+
+# -- crashes ------------------------------------------------------------------------------------------
+
+
+class Crash(BaseException):
+    """Power is lost."""
+
+
+class Kernel:
+    """Counts what is asked of it, and is there no more after so many calls."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls = 0
+        self.last = 10**6
+        for owner, name in ((os, "open"), (os, "fsync"), (os, "fchmod"), (os, "replace"), (os, "rename")):
+            self._wrap(monkeypatch, owner, name)
+
+    def _wrap(self, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+        real = getattr(owner, name)
+
+        def call(*arguments: Any, **more: Any) -> Any:
+            self.calls += 1
+            if self.calls > self.last:
+                raise Crash
+            return real(*arguments, **more)
+
+        monkeypatch.setattr(owner, name, call)
+
+
+def test_a_crash_at_any_moment_leaves_the_new_value_or_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = Kernel(monkeypatch)
+    outcomes = []
+    for last in range(100):
+        store = Store(tmp_path / str(last))
+        kernel.last = 10**6
+        store.save("config", "zeroth")
+        store.save("config", "first")
+        kernel.calls, kernel.last = 0, last
+        try:
+            store.save("config", "second")
+        except Crash:
+            pass
+        else:
+            outcomes.append("done")
+        kernel.last = 10**6
+
+        outcomes.append(Store(store.directory).load("config"))
+        store.save("config", "third")  # what a crash leaves behind is in nobody's way
+        assert store.load("config") == "third"
+        if outcomes[-2:-1] == ["done"]:
+            break
+
+    *crashed, done, last_value = outcomes
+    assert (done, last_value) == ("done", "second")
+    assert len(crashed) > 6
+    assert crashed == sorted(crashed)
+    assert set(crashed) == {"first", "second"}
+
+
+def test_a_crash_at_the_first_save_leaves_the_value_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = Kernel(monkeypatch)
+    for last in range(20):
+        store = Store(tmp_path / str(last))
+        kernel.calls, kernel.last = 0, last
+        try:
+            store.save("config", "first")
+        except Crash:
+            assert store.load("config") in (None, "first")
+        kernel.last = 10**6
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_a_disk_that_refuses_says_so_and_what_was_stored_still_is(
+    store: Store, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    store.save("config", "first")
+
+    def refuse(*_: Any) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuse)
+        with pytest.raises(OSError, match=os.strerror(code)):
+            store.save("config", "second")
+
+    assert store.load("config") == "first"
+
+
+def test_a_value_is_on_the_disk_before_its_name_is(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a name could outlive a crash that its content does not."""
+    steps: list[str] = []
+    real_sync, real_replace = os.fsync, os.replace
+
+    def sync(descriptor: int) -> None:
+        steps.append("sync")
+        real_sync(descriptor)
+
+    def rename(old: Path, new: Path) -> None:
+        steps.append(new.name)
+        real_replace(old, new)
+
+    store.save("config", "first")
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", rename)
+
+    store.save("config", "second")
+
+    assert steps == ["config.json.previous", "sync", "config.json", "sync"]
