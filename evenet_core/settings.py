@@ -16,9 +16,10 @@ A YAML file, by default /etc/evenet/settings.yaml; every key may be left out:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from evenet_core.errors import ConfigError, Problem
 
@@ -60,18 +61,115 @@ def load_settings(path: Path = DEFAULT_PATH) -> NodeSettings:
 
     :raises ConfigError: with every problem of the file.
     """
-    import msgspec  # noqa: PLC0415  only the agent needs it
-    import yaml  # noqa: PLC0415
-
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return NodeSettings()
-    if len(data) > MAX_BYTES:
-        raise ConfigError([Problem("", f"larger than {MAX_BYTES} bytes", "shorten it", file=str(path))])
-    try:
-        document = yaml.safe_load(data) or {}
-        return msgspec.convert(document, NodeSettings)
-    except (yaml.YAMLError, msgspec.ValidationError, RecursionError) as error:
-        raise ConfigError([Problem("", str(error), "see docs/reference/settings.md", file=str(path))]) from error
+    reader = _Reader(str(path))
+    settings = reader.settings(reader.document(data))
+    reader.raise_problems()
+    return settings
+
+
+class _Reader:
+    """Takes a document apart and keeps what is wrong with it."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._problems: list[Problem] = []
+
+    def raise_problems(self) -> None:
+        if self._problems:
+            raise ConfigError(self._problems)
+
+    def document(self, data: bytes) -> Any:
+        import yaml  # noqa: PLC0415  only the agent needs it
+
+        if len(data) > MAX_BYTES:
+            self._problem("", f"larger than {MAX_BYTES} bytes", "shorten it")
+            return None
+        try:
+            return yaml.safe_load(data)
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
+            self._problem("", f"is not YAML: {' '.join(str(error).split())}"[:200], "correct it there")
+            return None
+
+    def settings(self, document: Any) -> NodeSettings:
+        top = self._group("", document, NodeSettings, "start with a key such as `controller:`")
+        controller = self._group("controller", top.get("controller"), Controller)
+        return NodeSettings(
+            controller=Controller(
+                url=self._url("controller.url", controller.get("url", "")),
+                ca=self._path("controller.ca", controller.get("ca", "")),
+            ),
+            app_namespaces=self._namespaces("app_namespaces", top.get("app_namespaces", "")),
+            resolv_conf=self._path("resolv_conf", top.get("resolv_conf", NodeSettings().resolv_conf)),
+            plugins=self._plugins("plugins", top.get("plugins")),
+        )
+
+    def _problem(self, path: str, problem: str, remedy: str) -> None:
+        self._problems.append(Problem(path, problem, remedy, file=self._file))
+
+    def _group(
+        self, path: str, value: Any, type_: type, remedy: str = "write them below it, indented"
+    ) -> dict[Any, Any]:
+        """Settings by name, those that nobody knows left out."""
+        found = self._mapping(path, value, remedy)
+        known = {entry.name for entry in fields(type_)}
+        for name in found:
+            if name not in known:
+                where = f"{path}.{name}" if path else str(name)
+                self._problem(where, "is not known", f"one of {', '.join(sorted(known))}")
+        return found
+
+    def _mapping(self, path: str, value: Any, remedy: str = "write them below it, indented") -> dict[Any, Any]:
+        if value is not None and not isinstance(value, dict):
+            self._problem(path, "is no group of settings", remedy)
+        return value if isinstance(value, dict) else {}
+
+    def _text(self, path: str, value: Any) -> str:
+        if not isinstance(value, str):
+            self._problem(path, "is no text", "write one, in quotes if need be")
+        return value if isinstance(value, str) else ""
+
+    def _path(self, path: str, value: Any) -> str:
+        text = self._text(path, value)
+        if text and not text.startswith("/"):
+            self._problem(path, f"{text!r} does not start with a slash", "write the whole path")
+        return text
+
+    def _namespaces(self, path: str, value: Any) -> str:
+        """All apps in one namespace would be one host; and one directory is watched for namespaces that appear."""
+        text = self._path(path, value)
+        directory, _, name = text.rpartition("/")
+        if text.startswith("/") and ("{app}" not in name or "{app}" in directory):
+            remedy = "let its last part hold {app}, as in /run/netns/{app}"
+            self._problem(path, f"{text!r} is the same for all apps", remedy)
+        return text
+
+    def _url(self, path: str, value: Any) -> str:
+        text = self._text(path, value)
+        if not text:
+            return ""
+        try:
+            parts = urlsplit(text)
+            good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if good and "@" in parts.netloc:
+            remedy = "write it without, it would be sent in the clear"
+            self._problem(path, "holds a user's name or password", remedy)
+        elif not good:
+            self._problem(path, f"{text!r} is no http or https URL", "write https://HOST/PATH")
+        return text
+
+    def _plugins(self, path: str, value: Any) -> dict[str, bool | Mapping[str, Any]]:
+        plugins = self._mapping(path, value)
+        for name, setting in plugins.items():
+            if not isinstance(name, str):
+                self._problem(path, f"the name {name} is no text", "write it in quotes")
+            elif not isinstance(setting, bool | dict):
+                problem = "is neither true, false nor a group of settings"
+                self._problem(f"{path}.{name}", problem, "write `false` to switch it off")
+        return plugins
