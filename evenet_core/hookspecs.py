@@ -73,11 +73,18 @@ class EvenetSpec:
 
     @hookspec(firstresult=True)
     def evenet_identify_port(self, device: PortDevice) -> PortIdentity | None:
-        """What is this device: Ethernet, WiFi, cellular, and its stable addresses?"""
+        """What is this device: Ethernet, WiFi, cellular, and its stable addresses?
+
+        Asked once about each device, and again when it is described differently. A port that becomes part of an
+        adapter keeps its description. `evenet_core.linux.bus` reads addresses from it.
+        """
 
     @hookspec
     def evenet_port_quirks(self, device: PortDevice, identity: PortIdentity) -> PortQuirks | None:
-        """What must be known about this piece of hardware?"""
+        """What must be known about this piece of hardware? The answers of all plugins count.
+
+        See `examples/vendor-plugin`.
+        """
 
     @hookspec(firstresult=True)
     def evenet_plan_link(self, adapter: Adapter, facts: Facts) -> list[Item] | None:
