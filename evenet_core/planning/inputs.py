@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from evenet_core.apps.conflicts import conflicts
 from evenet_core.apps.instances import matching_ports
-from evenet_core.apps.numbers import Numbers
+from evenet_core.apps.numbers import ExhaustedError, Numbers
 from evenet_core.apps.portuse import refused_ports
 from evenet_core.apps.vifs import AppSettings, resolve_vifs
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
+from evenet_core.model.networks import Probe, ProbeMethod
 from evenet_core.model.resolved import Vif
 from evenet_core.settings import NodeSettings
 
@@ -36,6 +38,7 @@ class Inputs:
     vifs: Mapping[str, tuple[Vif, ...]] = field(default_factory=dict)  # by instance key
     apps: AppSettings = field(default_factory=AppSettings)
     resolv_conf: str = ""
+    controller: Probe | None = None  # whether a port leads there, for routes over uplinks
 
     def objects(self) -> dict[ObjectId, Any]:
         """Every object, and the inputs whose change makes it plan anew."""
@@ -90,9 +93,7 @@ def gather_inputs(
     """
     adapters, numbers = _numbered(dpc.adapters if dpc else (), numbers)
     adapters = tuple(named(adapter) for adapter in adapters)
-    of_instances: dict[str, int] = {}
-    for instance in config.network_instances:
-        numbers, of_instances[instance.key] = numbers.allocate("bridge", instance.key, *BRIDGES)
+    numbers, of_instances = _allocated(numbers, "bridge", [i.key for i in config.network_instances], BRIDGES)
     apps = AppSettings(
         app_namespaces=settings.app_namespaces,
         host_routes_only=config.settings.get(PLAIN_NETMASK, "false").lower() != "true",
@@ -106,15 +107,43 @@ def gather_inputs(
         vifs=vifs,
         apps=apps,
         resolv_conf=settings.resolv_conf,
+        controller=_controller(settings.controller.url),
     )
     return inputs, numbers
+
+
+def _controller(url: str) -> Probe | None:
+    """A connection to the controller tells more than a ping of the gateway (EVE: spec of app connectivity, A.3)."""
+    parts = urlsplit(url)
+    if not parts.hostname:
+        return None
+    return Probe(
+        method=ProbeMethod.TCP, host=parts.hostname, port=parts.port or (80 if parts.scheme == "http" else 443)
+    )
 
 
 def _numbered(adapters: Sequence[Adapter], numbers: Numbers) -> tuple[tuple[Adapter, ...], Numbers]:
     """Each adapter with its routing table and its place in the order of cost, management adapters first."""
     order = sorted(range(len(adapters)), key=lambda i: (not adapters[i].management, adapters[i].cost, i))
-    numbered = []
-    for i, adapter in enumerate(adapters):
-        numbers, table = numbers.allocate("adapter-table", adapter.ifname or adapter.label, *TABLES)
-        numbered.append(replace(adapter, table=table, rank=order.index(i)))
-    return tuple(numbered), numbers
+    ranks = {i: rank for rank, i in enumerate(order)}
+    keys = [adapter.ifname or adapter.label for adapter in adapters]
+    numbers, tables = _allocated(numbers, "adapter-table", keys, TABLES)
+    found = [
+        replace(adapter, table=tables[key], rank=ranks[i])
+        for i, (adapter, key) in enumerate(zip(adapters, keys, strict=True))
+    ]
+    return tuple(found), numbers
+
+
+def _allocated(
+    numbers: Numbers, pool: str, keys: Sequence[str], limits: tuple[int, int]
+) -> tuple[Numbers, dict[str, int]]:
+    """A number for each key; those of keys that are gone may be taken when no other is left.
+
+    :raises ExhaustedError: there are not enough.
+    """
+    numbers, given = numbers.keep(pool, keys).allocate_all(pool, keys, *limits)
+    missing = [key for key in keys if key not in given]
+    if missing:
+        raise ExhaustedError(f"no free number for {missing[0]} in {pool}: all of {limits[0]} to {limits[1]} are in use")
+    return numbers, given

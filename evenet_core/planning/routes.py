@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from evenet_core.apps.instances import RouteRequest, matching_ports, route_requests
 from evenet_core.model.facts import route_choice_fact
+from evenet_core.model.ports import PortKind
 from evenet_core.model.resolved import InstancePort
 from evenet_core.planning.inputs import Inputs
 from evenet_core.probing.prober import ProbedPort, ProbedRoute
@@ -24,9 +25,11 @@ def probed(
     for instance in inputs.config.network_instances:
         if instance.active:
             used = {adapter.label for adapter in matching_ports(instance.port, inputs.adapters)}
-            requests = route_requests(instance, [port for port in ports if port.label in used])
+            usable = [port for port in ports if port.label in used]
+            requests = route_requests(instance, usable, inputs.controller)
             routes += [_route(request, choice) for request in requests]
-    return [_port(port) for port in ports], routes
+    metered = {adapter.label for adapter in inputs.adapters if adapter.kind is PortKind.CELLULAR}
+    return [_port(port, metered=port.label in metered) for port in ports], routes
 
 
 def _route(request: RouteRequest, choice: Callable[[str], str]) -> ProbedRoute:
@@ -42,7 +45,7 @@ def _route(request: RouteRequest, choice: Callable[[str], str]) -> ProbedRoute:
     )
 
 
-def _port(port: InstancePort) -> ProbedPort:
+def _port(port: InstancePort, *, metered: bool) -> ProbedPort:
     return ProbedPort(
         label=port.label,
         ifname=port.ifname,
@@ -51,4 +54,5 @@ def _port(port: InstancePort) -> ProbedPort:
         addresses=tuple(address.ip for address in port.addresses),
         gateways=port.gateways,
         dns=port.dns,
+        metered=metered,
     )

@@ -171,6 +171,12 @@ def test_a_choice_says_why(ports: list[Candidate], current: str, because: str) -
 
 # -- over any picture ---------------------------------------------------------------------------------
 
+
+def possible(candidate: Candidate) -> Candidate:
+    """A port that is not asked counts its link; one that was asked and has not answered is pending (tested above)."""
+    return replace(candidate, up=1) if candidate.standing is UNPROBED else candidate
+
+
 CANDIDATES = st.lists(
     st.builds(
         Candidate,
@@ -180,7 +186,7 @@ CANDIDATES = st.lists(
         up=st.integers(0, 2),
         settled_at=st.sampled_from([0.0, NOW, NOW + 5, NOW + 9]),
         signal=st.none() | st.integers(-110, -50),
-    ),
+    ).map(possible),
     min_size=1,
     max_size=4,
     unique_by=lambda candidate: candidate.label,
