@@ -14,7 +14,7 @@ from evenet_core.model.adapters import DEFAULT_MTU, Adapter, Usage
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.facts import LinkFact, link_fact, route_choice_fact
 from evenet_core.model.hardware import PortQuirks
-from evenet_core.model.ports import Port, PortUse
+from evenet_core.model.ports import Port, PortKind, PortUse
 from evenet_core.model.resolved import InstanceRoute, Vif
 from evenet_core.planning.hardware import KnownPort, mismatch
 from evenet_core.planning.inputs import ObjectId
@@ -70,7 +70,7 @@ def _state(view: View, counts: Mapping[str, int]) -> str:
     if view.verification.phase in (Phase.WAITING, Phase.TESTING):
         return "converging"
     fallback = view.verification.current > 0  # what was asked for does not work; something else does
-    if fallback or counts["failed"] or any(view.planner.errors.values()):
+    if fallback or counts["failed"] or view.problems or any(view.planner.errors.values()):
         return "degraded"
     return "converged" if counts["wanted"] == counts["in_sync"] and not counts["pending"] else "converging"
 
@@ -139,13 +139,14 @@ def _port(view: View, adapter: Adapter) -> dict[str, Any]:
     known = view.planner.hardware.port(adapter.ifname, facts) if not (adapter.vlan or adapter.bond) else None
     seen = below or link
     carrier = seen.carrier if seen else None
+    present = below is not None or (link is not None and link.kind != "bridge")  # an adapter outlives its port
     return {
         "label": adapter.label,
         "ifname": adapter.ifname or None,
         "kind": str(adapter.kind),
-        "present": link is not None,
+        "present": present,
         "carrier": carrier,
-        "mac": link.mac if link else None,
+        "mac": (link.mac if link else "") or None,
         "mtu": link.mtu if link else adapter.mtu or has.mtu or DEFAULT_MTU,
         "usage": str(adapter.usage),
         "cost": adapter.cost,
@@ -158,7 +159,7 @@ def _port(view: View, adapter: Adapter) -> dict[str, Any]:
         "table": adapter.table or None,
         "last_succeeded": timestamp(results.last_succeeded),
         "last_failed": timestamp(results.last_failed),
-        "error": _port_error(adapter, planning, carrier, link, results),
+        "error": _port_error(adapter, planning, carrier if present else None, results),
         "warning": results.last_warning or mismatch(adapter.kind, adapter.pci, adapter.usb, known) or None,
         **_hardware(adapter.pci, adapter.usb, known),
     }
@@ -187,14 +188,12 @@ def _quirks(plugin: str, quirks: PortQuirks) -> dict[str, Any]:
     }
 
 
-def _port_error(
-    adapter: Adapter, planning: list[str], carrier: bool | None, link: LinkFact | None, results: Results
-) -> str | None:
-    """What is wrong now beats what an earlier test said."""
+def _port_error(adapter: Adapter, planning: list[str], carrier: bool | None, results: Results) -> str | None:
+    """What is wrong now beats what an earlier test said. `carrier` None = there is no such link."""
     if planning:
         return "; ".join(planning)
-    if link is None:
-        return f"interface {adapter.ifname} is missing"
+    if carrier is None:
+        return f"interface {adapter.ifname or f'of {adapter.label}'} is missing"
     if not carrier:
         return f"link not up for interface {adapter.ifname}"
     return results.last_error or None if results.has_error else None
@@ -203,7 +202,8 @@ def _port_error(
 def _unused_ports(view: View) -> list[dict[str, Any]]:
     """Ports of the config that no adapter stands on: dedicated, disabled or simply not used."""
     used = {adapter.ifname for adapter in view.planner.inputs.adapters}
-    return [_bare_port(view, port) for port in view.config.ports if port.interface and port.interface not in used]
+    named = [port for port in view.config.ports if port.interface and port.kind is not PortKind.OTHER]
+    return [_bare_port(view, port) for port in named if port.interface not in used]
 
 
 def _bare_port(view: View, port: Port) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def _bare_port(view: View, port: Port) -> dict[str, Any]:
         "kind": str(port.kind),
         "present": link is not None,
         "carrier": link.carrier if link else None,
-        "mac": link.mac if link else None,
+        "mac": (link.mac if link else "") or None,
         "mtu": link.mtu if link else None,
         "usage": str(usage),
         "cost": 0,
@@ -252,7 +252,9 @@ def _instance(view: View, key: str) -> dict[str, Any]:
         "ports": [port.label for port in instance.ports],
         "table": instance.table or None,
         "routes": [
-            _route(route, view.reasons.get(route_choice_fact(key, route.destination))) for route in instance.routes
+            _route(route, view.reasons.get(route_choice_fact(key, route.destination)))
+            for route in instance.routes
+            if route.port  # what leads to the bridge itself, or nowhere, is no way out
         ],
         "mtu": instance.mtu,
         "error": errors,
@@ -270,6 +272,7 @@ def _route(route: InstanceRoute, reason: str | None) -> dict[str, Any]:
 
 def _apps(view: View) -> list[dict[str, Any]]:
     names = {instance.key: instance.name for instance in view.config.network_instances}
+    served = {instance.key for instance in view.config.network_instances if instance.active}
     by_app: dict[str, list[Vif]] = {}
     for members in view.planner.inputs.vifs.values():
         for vif in members:
@@ -278,17 +281,20 @@ def _apps(view: View) -> list[dict[str, Any]]:
     for app in view.config.apps:
         order = {interface.name: i for i, interface in enumerate(app.interfaces)}
         vifs = sorted(by_app.get(app.key, []), key=lambda vif: order.get(vif.name, 0))
+        waits = len([vif for vif in vifs if vif.instance in served]) < len(app.interfaces)
         interfaces = [_interface(view, vif, names) for vif in vifs]
-        apps.append(
-            {"name": app.name, "uuid": app.key, "state": _app_state(app.active, interfaces), "interfaces": interfaces}
-        )
+        state = _app_state(app.active, waits, interfaces)
+        apps.append({"name": app.name, "uuid": app.key, "state": state, "interfaces": interfaces})
     return apps
 
 
-def _app_state(active: bool, interfaces: list[dict[str, Any]]) -> str:
+def _app_state(active: bool, waits: bool, interfaces: list[dict[str, Any]]) -> str:
+    """`waits`: some interface's network instance is not there, or not active."""
     if not active:
         return "inactive"
-    return "error" if any(interface["error"] for interface in interfaces) else "connected"
+    if any(interface["error"] for interface in interfaces):
+        return "error"
+    return "waiting" if waits else "connected"
 
 
 def _interface(view: View, vif: Vif, names: Mapping[str, str]) -> dict[str, Any]:
