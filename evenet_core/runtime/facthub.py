@@ -11,6 +11,7 @@ from evenet_core.reconciler.facts import FULL_PICTURE, FactChange, Monitor
 
 __all__ = ["FactHub"]
 
+PATIENCE = 30.0  # seconds that a monitor has for its full picture; planning without it may take away what works
 RESTART_DELAY = 1.0  # seconds before a monitor that failed is started again
 log = logging.getLogger(__name__)
 
@@ -26,12 +27,17 @@ class FactHub:
         self._scheduled = False
 
     async def watch(self, monitors: Sequence[Monitor]) -> None:
-        """Start the monitors; returns when each has told its full picture."""
-        pictures = [asyncio.Event() for _ in monitors]
-        for monitor, picture in zip(monitors, pictures, strict=True):
+        """Start the monitors; returns when each has told its full picture, or had its time to do so."""
+        pictures = [(monitor, asyncio.Event()) for monitor in monitors]
+        for monitor, picture in pictures:
             self._tasks.append(asyncio.create_task(self._follow(monitor, picture)))
-        for picture in pictures:
-            await picture.wait()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                for _, picture in pictures:
+                    await picture.wait()
+        except TimeoutError:
+            for name in [type(monitor).__name__ for monitor, picture in pictures if not picture.is_set()]:
+                log.error("monitor %s has not told everything in %g s; going on without", name, PATIENCE)
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -59,17 +65,29 @@ class FactHub:
 
     async def _follow(self, monitor: Monitor, picture: asyncio.Event) -> None:
         """One monitor that fails must not blind the node: it is started again with a full picture."""
+        told: set[str] = set()
         while True:
             try:
-                await self._listen(monitor, picture)
-            except Exception:
+                await self._listen(monitor, picture, told)
+            except (Exception, SystemExit):
                 log.exception("monitor %s failed; it is started again", type(monitor).__name__)
             picture.set()
             await asyncio.sleep(RESTART_DELAY)
 
-    async def _listen(self, monitor: Monitor, picture: asyncio.Event) -> None:
+    async def _listen(self, monitor: Monitor, picture: asyncio.Event, told: set[str]) -> None:
+        """`told`: names of facts that hold by this monitor's word. What it does not tell again holds no longer."""
+        stale = set(told)
         async for change in monitor.facts():
             if change is FULL_PICTURE:
+                for name in stale:
+                    self.put(name, None)
+                told -= stale
+                stale.clear()
                 picture.set()
             elif isinstance(change, FactChange):
+                stale.discard(change.name)
+                if change.value is None:
+                    told.discard(change.name)
+                else:
+                    told.add(change.name)
                 self.put(change.name, change.value)
