@@ -63,12 +63,13 @@ class Memory:
 
     def unconfirmed(self) -> tuple[DeviceConfig | None, float] | None:
         """The config that comes back unless the present one is confirmed, and when (seconds since the epoch)."""
-        stored = self._store.load("unconfirmed")
-        if not isinstance(stored, dict):
-            return None
-        previous = stored.get("previous")
-        config = self._decoded("unconfirmed", previous, DeviceConfig) if previous is not None else None
-        return config, float(stored.get("until", 0.0))
+        match self._store.load("unconfirmed"):
+            case {"previous": None, "until": float(until)}:
+                return None, until
+            case {"previous": previous, "until": float(until)}:
+                config = self._decoded("unconfirmed", previous, DeviceConfig)
+                return (config, until) if config is not None else None
+        return None
 
     def save_unconfirmed(self, previous: DeviceConfig | None, until: float) -> None:
         self._store.save("unconfirmed", {"previous": to_plain(previous) if previous else None, "until": until})

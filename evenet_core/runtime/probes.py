@@ -13,6 +13,7 @@ from evenet_core.runtime.facthub import FactHub
 
 __all__ = ["Probes"]
 
+GRACE = 1.0  # seconds after its time that a probe may take to say so itself
 log = logging.getLogger(__name__)
 
 
@@ -97,12 +98,13 @@ class Probes:
     async def _run(self, command: RunProbe) -> None:
         latency, reason = None, ""
         try:
-            latency = await self._probes[command.name](command.request)
+            async with asyncio.timeout(command.request.timeout + GRACE):
+                latency = _seconds(await self._probes[command.name](command.request))
         except ProbeError as error:
             reason = str(error)
-        except Exception as error:  # a probe of a plugin: its fault is a failed probe
+        except (Exception, SystemExit) as error:  # a probe of a plugin: its fault is a failed probe
             log.exception("probe %s failed", command.name)
-            reason = f"probe {command.name} failed: {error}"
+            reason = f"probe {command.name} failed: {error or type(error).__name__}"
         before = self.undecided
         self._obey(self._prober.result(command, latency, reason, self._now()))
         if before and not self.undecided:
@@ -119,3 +121,13 @@ class Probes:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _seconds(answer: object) -> float:
+    """What a probe answered.
+
+    :raises TypeError: it is no time.
+    """
+    if not isinstance(answer, int | float) or not 0 <= answer < inf:
+        raise TypeError(f"it answered {answer!r}, which is no number of seconds")
+    return float(answer)
