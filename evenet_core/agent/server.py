@@ -2,17 +2,20 @@
 
 A request is `{"method": NAME, "params": {...}}`. Answers are lines `{"event": VALUE}` (streams only), ended
 by `{"result": VALUE}` or `{"error": {"text": ..., "problems": [...]}}`. A connection carries any number of
-requests, one after the other; hanging up ends the request that runs.
+requests, answered one after the other; hanging up ends the request that runs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 import os
-from collections.abc import AsyncIterator
-from contextlib import suppress
+import socket
+import stat
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +37,17 @@ class ControlServer:
         self._path = path
         self._clients: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._inode = 0
 
     async def start(self) -> None:
-        """Listen. A socket left behind by an agent that died is replaced."""
+        """Listen. A socket left behind by an agent that died is replaced.
+
+        :raises EvenetError: another agent listens there, or what is there is no socket.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            self._path.unlink()
-        before = os.umask(0o177)  # never open to others, not even for a moment
-        try:
-            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=MAX_REQUEST)
-        finally:
-            os.umask(before)
+        listener = _listener(self._path)
+        self._inode = self._path.stat().st_ino
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=MAX_REQUEST)
 
     async def stop(self) -> None:
         if self._server is not None:
@@ -53,44 +56,64 @@ class ControlServer:
             client.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
         with suppress(FileNotFoundError):
-            self._path.unlink()
+            if self._path.lstat().st_ino == self._inode:
+                self._path.unlink()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         if len(self._clients) >= MAX_CLIENTS:
+            writer.write(_line(_error(f"{MAX_CLIENTS} clients are connected already")))
             writer.close()
             return
         self._clients.add(task)
         try:
-            while line := await _request(reader):
-                await self._answer(line, reader, writer)
+            await self._converse(reader, writer)
         except (OSError, asyncio.CancelledError):
             pass  # the client hung up, or the agent stops
         finally:
             self._clients.discard(task)
             writer.close()
 
-    async def _answer(self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        early: bytes | None = b""  # what the client said before it was answered
+        while early is not None:
+            try:
+                line = early if early == b"\n" else early + await reader.readline()
+            except ValueError:
+                writer.write(_line(_error(f"a request may have {MAX_REQUEST} bytes")))
+                return
+            if not line.endswith(b"\n"):
+                return  # half a request is none
+            early = await self._answer(line, reader, writer)
+
+    async def _answer(self, line: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes | None:
+        """Answer one request. Returns the first byte of the next one if that came meanwhile; None = hung up."""
         answers = asyncio.create_task(self._send_all(line, writer))
-        hung_up = asyncio.create_task(_hang_up(reader))
-        await asyncio.wait({answers, hung_up}, return_when=asyncio.FIRST_COMPLETED)
-        hung_up.cancel()
-        if not answers.done():
+        listening = asyncio.create_task(reader.read(1))
+        try:
+            await asyncio.wait({answers, listening}, return_when=asyncio.FIRST_COMPLETED)
+            if listening.done() and listening.exception() is None and listening.result():
+                await answers
+        finally:
             answers.cancel()
-        await asyncio.gather(answers, return_exceptions=True)
+            listening.cancel()
+            await asyncio.gather(answers, listening, return_exceptions=True)
+        if answers.cancelled() or answers.exception() is not None:
+            return None
+        if listening.cancelled():
+            return b""
+        return listening.result() or None
 
     async def _send_all(self, line: bytes, writer: asyncio.StreamWriter) -> None:
-        async for answer in self._answers(line):
-            writer.write(json.dumps(answer, separators=(",", ":"), default=str).encode() + b"\n")
-            await writer.drain()
+        async with aclosing(self._answers(line)) as answers:
+            async for answer in answers:
+                writer.write(_line(answer))
+                await writer.drain()
 
-    async def _answers(self, line: bytes) -> AsyncIterator[dict[str, Any]]:
+    async def _answers(self, line: bytes) -> AsyncGenerator[dict[str, Any], None]:
         try:
-            request = json.loads(line)
-            method = self._methods.named(request["method"])
-            params = request.get("params") or {}
-            outcome = method(**params)
+            outcome = self._asked(line)()
             if isinstance(outcome, AsyncIterator):
                 async for event in outcome:
                     yield {"event": event}
@@ -98,24 +121,77 @@ class ControlServer:
             else:
                 yield {"result": await outcome}
         except ConfigError as error:
-            yield {"error": {"text": "the config has problems", "problems": [str(p) for p in error.problems]}}
-        except EvenetError as error:
-            yield {"error": {"text": str(error), "problems": []}}
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            yield {"error": {"text": f"bad request: {error}", "problems": []}}
+            yield _error("the config has problems", [str(problem) for problem in error.problems])
+        except (EvenetError, ValueError) as error:
+            yield _error(str(error))
         except Exception as error:  # a bug of ours must reach the operator and must not end the agent
             log.exception("a request failed")
-            yield {"error": {"text": f"internal error: {type(error).__name__}: {error}", "problems": []}}
+            yield _error(f"internal error: {type(error).__name__}: {error}")
+
+    def _asked(self, line: bytes) -> Callable[[], Any]:
+        """The call that a request asks for.
+
+        :raises EvenetError: it asks for none.
+        """
+        try:
+            request: Any = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise EvenetError(f"bad request: {error}") from error
+        params: Any = request.get("params") or {} if isinstance(request, dict) else None
+        if not isinstance(params, dict) or "method" not in request:
+            raise EvenetError('bad request: expected {"method": NAME, "params": {...}}')
+        method = self._methods.named(request["method"])
+        try:
+            inspect.signature(method).bind(**params)
+        except TypeError as error:
+            raise EvenetError(f"bad request: {request['method']}: {error}") from error
+        return lambda: method(**params)
 
 
-async def _request(reader: asyncio.StreamReader) -> bytes:
-    """The next line; empty when there is none or it is too long."""
+def _listener(path: Path) -> socket.socket:
+    """A socket with a name that only root may open, not even for a moment others.
+
+    :raises EvenetError: another agent listens there, or what is there is no socket.
+    """
+    if path.is_symlink() or path.exists():
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise EvenetError(f"{path} is no socket; choose another path for the control socket or remove it")
+        if _is_alive(path):
+            raise EvenetError(f"another agent listens at {path}")
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    before = os.umask(0o177)
     try:
-        return await reader.readline()
-    except ValueError:
-        return b""
+        listener.bind(str(path))
+    except BaseException:
+        listener.close()
+        raise
+    finally:
+        os.umask(before)
+    return listener
 
 
-async def _hang_up(reader: asyncio.StreamReader) -> None:
-    """Returns when the client hangs up, or talks before it was answered, which none of ours does."""
-    await reader.read(1)
+def _is_alive(path: Path) -> bool:
+    """Whether somebody listens; a socket whose program died refuses."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC) as client:
+        try:
+            client.connect(str(path))
+        except BlockingIOError:
+            return True  # so many want to speak to it that they queue
+        except OSError:
+            return False
+        return True
+
+
+def _error(text: str, problems: list[str] | None = None) -> dict[str, Any]:
+    return {"error": {"text": text, "problems": problems or []}}
+
+
+def _line(answer: dict[str, Any]) -> bytes:
+    """An answer on the wire; what has no form there is a mistake of ours, and the client must not wait for ever."""
+    try:
+        text = json.dumps(answer, separators=(",", ":"), default=str)
+    except (TypeError, ValueError) as error:
+        log.exception("an answer cannot be written")
+        text = json.dumps(_error(f"internal error: the answer cannot be written: {error}"), separators=(",", ":"))
+    return text.encode() + b"\n"
