@@ -1,0 +1,104 @@
+"""Pages that show a lab are run from top to bottom: each command does what it did when it was written down."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.docs import ROOT, Step, pages, steps, told
+from tests.support.site import EVENET
+
+pytestmark = pytest.mark.root
+
+PATIENCE = 20.0  # seconds in which what a page shows must have come true
+SHOWN_ONLY = "shown"  # ```console shown: needs what a lab has not, or does not end
+CHANGES = {"apply", "confirm", "up", "down", "link"}  # commands that are not to be tried twice
+
+
+def session(page: Path) -> list[Step]:
+    return [step for step in steps(page) if SHOWN_ONLY not in step.fence.words]
+
+
+def brings_up_a_lab(page: Path) -> bool:
+    return any(step.argv[:3] == ["evenet", "lab", "up"] for step in session(page))
+
+
+@pytest.fixture
+def labs(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """Names of this run's labs by their names in the page; whatever is left of them is removed."""
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    names: dict[str, str] = {}
+    yield names
+    for name in names.values():
+        evenet("lab", "down", name)
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if brings_up_a_lab(page)], ids=lambda page: page.stem)
+def test_what_a_page_shows_is_what_comes_out(page: Path, labs: dict[str, str]) -> None:
+    todo = session(page)
+
+    for step, after in zip(todo, [*todo[1:], None], strict=True):
+        if step.argv[0] == "evenet":
+            expect(step, after, labs)
+
+    listed = evenet("lab", "list").stdout
+    assert [name for name in labs.values() if name in listed] == [], f"{page} leaves a lab behind"
+
+
+def expect(step: Step, after: Step | None, labs: dict[str, str]) -> None:
+    """Run one command. A page that shows another exit status than 0 asks for it: `$ echo $?`."""
+    status = int(after.output[0]) if after is not None and after.command == "echo $?" else 0
+    argv = with_names(step.argv[1:], labs)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        done = evenet(*argv)
+        problem = difference(step, status, done, labs)
+        if not problem:
+            return
+        if CHANGES & set(argv[:2]) or "apply" in argv or time.monotonic() > deadline:
+            pytest.fail(f"{step.fence.place}: $ {step.command}\n{problem}\n-- what came out:\n{done.stdout}")
+        time.sleep(0.2)
+
+
+def with_names(argv: list[str], labs: dict[str, str]) -> list[str]:
+    """The command with the names of this run's labs."""
+    with suppress(ValueError):
+        name = argv[argv.index("--name") + 1]
+        labs.setdefault(name, f"d{os.getpid()}-{len(labs)}-{name}")
+    if argv[:1] == ["lab"]:
+        return [labs.get(word, word) if place < 6 else word for place, word in enumerate(argv)]
+    return argv
+
+
+def difference(step: Step, status: int, done: subprocess.CompletedProcess[str], labs: dict[str, str]) -> str:
+    """What is not as the page shows it; the order of lines does not matter."""
+    said = done.stdout
+    for name, here in labs.items():
+        said = said.replace(here, name)
+    came, shown = Counter(told(said.splitlines())), Counter(step.lines)
+    problems = [f"exit status {done.returncode}, not {status}"] if done.returncode != status else []
+    problems += [f"does not come out: {line}" for line in shown - came]
+    if step.complete:
+        problems += [f"is not in the page: {line}" for line in came - shown]
+    return "\n".join(problems)
+
+
+def evenet(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*EVENET, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=100,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        cwd=ROOT,
+    )
