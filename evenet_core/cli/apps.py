@@ -57,7 +57,7 @@ def app(options: Namespace) -> int:
 
 
 def _print_app(found: dict[str, Any]) -> None:
-    print(f"{shown(found['name'])}: {found['state']}")
+    print(f"{shown(found['name'])}: {shown(found['state'])}")
     columns = ("name", "network_instance", "vif", "mac", "addresses", "access_vlan", "error")
     print_table(
         ("INTERFACE", "NETWORK INSTANCE", "VIF", "MAC", "ADDRESSES", "VLAN", "ERROR"),

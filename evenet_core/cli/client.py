@@ -29,7 +29,9 @@ class Client:
         try:
             self._socket.connect(path)
         except OSError as error:
-            raise AgentError(f"no agent answers at {path} ({error.strerror}); start it with `evenet run`") from error
+            self._socket.close()
+            why = error.strerror or error
+            raise AgentError(f"no agent answers at {path} ({why}); start it with `evenet run`") from error
         self._lines = self._socket.makefile("rb")
 
     def __enter__(self) -> Client:
@@ -45,12 +47,12 @@ class Client:
         :raises AgentError: what the agent says is wrong.
         """
         self._send(method, params)
-        return self._answer()["result"]
+        return self._answer("result")["result"]
 
     def stream(self, method: str, **params: Any) -> Iterator[Any]:
         """Events of a request, as they come."""
         self._send(method, params)
-        while "event" in (answer := self._answer()):
+        while "event" in (answer := self._answer("event", "result")):
             yield answer["event"]
 
     def _send(self, method: str, params: dict[str, Any]) -> None:
@@ -59,14 +61,19 @@ class Client:
         except OSError as error:
             raise AgentError("the agent ended the connection") from error
 
-    def _answer(self) -> dict[str, Any]:
+    def _answer(self, *expected: str) -> dict[str, Any]:
         try:
             line = self._lines.readline()
         except OSError:
             line = b""
-        if not line:
+        if not line.endswith(b"\n"):
             raise AgentError("the agent ended the connection")
-        answer: dict[str, Any] = json.loads(line)
-        if error := answer.get("error"):
-            raise AgentError(error["text"], error["problems"])
-        return answer
+        try:
+            answer: dict[str, Any] = json.loads(line)
+            if "error" in answer:
+                raise AgentError(answer["error"]["text"], answer["error"]["problems"])
+            if answer.keys() & expected:
+                return answer
+        except (ValueError, AttributeError, KeyError, TypeError):
+            pass
+        raise AgentError("the agent's answer makes no sense; is it another version?")

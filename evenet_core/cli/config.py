@@ -9,7 +9,7 @@ from typing import Any
 
 from evenet_core import formats
 from evenet_core.cli.client import Client
-from evenet_core.cli.output import colour, print_json, shown
+from evenet_core.cli.output import colour, print_json, printable, shown
 from evenet_core.errors import ConfigError
 
 __all__ = ["apply", "confirm", "plan", "schema", "validate"]
@@ -60,7 +60,7 @@ def plan(options: Namespace) -> int:
     for name in sorted(by_object, key=_rank):
         print(colour(shown(name), "bold"))
         for line in by_object[name]:
-            print(f"  {_painted(line)}")
+            print(f"  {_painted(printable(line))}")
     summary = answer["plan"]["summary"]
     counts = ", ".join(f"{summary[op]} to {op}" for op in ("create", "update", "delete"))
     print(counts if any(summary.values()) else "nothing would change")
@@ -110,14 +110,14 @@ class _Story:
             self._time = time
             return
         self.end()
-        line = f"  {time}  {shown(event['text'])}"
+        line = f"  {shown(time)}  {shown(event['text'])}"
         print(colour(line, "red") if event.get("error") else line, flush=True)
 
     def end(self) -> None:
         """Tell what was counted."""
         if self._counts:
             counts = ", ".join(f"{count} {op}d" for op, count in self._counts.items())
-            print(f"  {self._time}  {counts}", flush=True)
+            print(printable(f"  {self._time}  {counts}"), flush=True)
             self._counts.clear()
 
 
@@ -131,7 +131,8 @@ def _settled(last: dict[str, Any], confirm: float | None) -> int:
         print(f"evenet: {shown(error)}", file=sys.stderr)
     good = last["settled"] and status["state"] == "converged"
     items = status["items"]
-    print(f"{colour(status['state'], 'green' if good else 'yellow')}: {items['in_sync']} of {items['wanted']} in sync")
+    state = colour(shown(status["state"]), "green" if good else "yellow")
+    print(f"{state}: {items['in_sync']} of {items['wanted']} in sync")
     if confirm:
         print(f"reverted in {confirm:.0f} s unless `evenet confirm` comes")
     return 0 if good else 1

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from evenet_core.cli.client import Client
-from evenet_core.cli.output import colour, print_json, print_table, shown
+from evenet_core.cli.output import colour, print_json, print_table, printable, shown
 
 __all__ = ["events", "explain", "graph", "plugins"]
 
@@ -33,7 +33,7 @@ def events(options: Namespace) -> int:
 
 
 def _print_event(event: dict[str, Any]) -> None:
-    line = f"{event['time']}  {event['kind']:<8}  {shown(event['text'])}"
+    line = printable(f"{event['time']}  {event['kind']:<8}  {event['text']}")
     print(colour(line, "red") if event.get("error") else line, flush=True)
 
 
@@ -44,7 +44,7 @@ def explain(options: Namespace) -> int:
         print_json(lines)
     else:
         for line in lines:
-            print("".join(c if c.isprintable() else "?" for c in line))
+            print(printable(line))
     return 0
 
 
@@ -67,11 +67,17 @@ def _print_dot(found: dict[str, Any]) -> None:
     print("digraph evenet {\n  rankdir=LR;\n  node [shape=box, style=filled];")
     for item in found["items"]:
         fill = _DOT_COLOURS.get(item["state"], "white")
-        print(f"  {json.dumps(item['key'])} [label={json.dumps(item['description'])}, fillcolor={fill}];")
+        print(f"  {_quoted(item['key'])} [label={_quoted(item['description'])}, fillcolor={fill}];")
     for item in found["items"]:
         for key in item["requires"]:
-            print(f"  {json.dumps(item['key'])} -> {json.dumps(key)};")
+            print(f"  {_quoted(item['key'])} -> {_quoted(key)};")
     print("}")
+
+
+def _quoted(text: str) -> str:
+    """A string of graphviz's language, which knows no other escapes."""
+    escaped = printable(text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _print_tree(found: dict[str, Any]) -> None:

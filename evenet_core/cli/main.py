@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from evenet_core.cli.client import AgentError
+from evenet_core.cli.output import printable
 from evenet_core.cli.parser import build_parser
 from evenet_core.errors import ConfigError, EvenetError
 
@@ -18,17 +20,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status: 0 done, 1 refused or failed, 2 wrong usage (raised by argparse)."""
     options = build_parser().parse_args(arguments)
     try:
-        return _command(options)(options)
+        status = _command(options)(options)
+        sys.stdout.flush()  # here, where a broken pipe is noticed
+        return status
     except ConfigError as error:
         return _fail([str(problem) for problem in error.problems])
     except AgentError as error:
         return _fail(error.problems or [f"evenet: {error}"])
     except EvenetError as error:
         return _fail([f"evenet: {error}"])
+    except BrokenPipeError:  # whoever read what we print has seen enough
+        _close_stdout()
+        return 1
     except OSError as error:
         return _fail([f"evenet: {error.filename or 'system'}: {error.strerror or error}"])
-    except BrokenPipeError:
-        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -40,9 +45,16 @@ def _command(options: Namespace) -> Callable[[Namespace], int]:
     return command
 
 
+def _close_stdout() -> None:
+    """Nothing more is written there, also not at the interpreter's end, which would complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def _fail(lines: Sequence[str]) -> int:
     for line in lines:
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
     return 1
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["colour", "print_json", "print_table", "shown"]
+__all__ = ["colour", "print_json", "print_table", "printable", "shown"]
 
 _CODES = {"red": "31", "green": "32", "yellow": "33", "dim": "2", "bold": "1"}
 
@@ -25,15 +25,20 @@ def colour(text: str, name: str) -> str:
     return f"\x1b[{_CODES[name]}m{text}\x1b[0m"
 
 
+def printable(text: str) -> str:
+    """Text on one line. Control characters of others do not reach the terminal."""
+    return "".join(c if c.isprintable() else "?" for c in "; ".join(text.splitlines()))
+
+
 def shown(value: Any) -> str:
-    """A value in a table's cell; unknown is a dash. Control characters of others do not reach the terminal."""
+    """A value in a table's cell; unknown is a dash."""
     if value is None or value in ("", []):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(shown(element) for element in value)
-    return "".join(c if c.isprintable() else "?" for c in str(value))
+    return printable(str(value))
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "none") -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, _SubParsersAction
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, _SubParsersAction
 from pathlib import Path
 from typing import TypeAlias
 
@@ -39,6 +39,15 @@ def _add(commands: Commands, name: str, function: str, text: str, *, json: bool 
     return command
 
 
+def _list_and_show(commands: Commands, name: str, function: str, text: str) -> ArgumentParser:
+    """A command with the actions `list` and `show`; answers the latter, for what is to be shown."""
+    actions = _add(commands, name, function, text).add_subparsers(dest="action", required=True, metavar="list|show")
+    found = [actions.add_parser(action, help=f"{action} {text}") for action in ("list", "show")]
+    for action in found:
+        action.add_argument("--json", action="store_true", default=SUPPRESS, help="one JSON document on stdout")
+    return found[-1]
+
+
 def _config_commands(commands: Commands) -> None:
     validate = _add(commands, "validate", "config:validate", "print every problem of config files; changes nothing")
     validate.add_argument("files", nargs="+", metavar="FILE")
@@ -66,19 +75,15 @@ def _device_commands(commands: Commands) -> None:
     status.add_argument("--watch", action="store_true", help="again every second until Ctrl-C")
     _add(commands, "ports", "device:ports", "ports, their use and state")
     _add(commands, "uplinks", "device:uplinks", "management ports in the order in which they are used")
-    dpc = _add(commands, "dpc", "device:dpc", "candidates for the device's own connectivity")
-    dpc.add_argument("action", choices=("list", "show"))
-    dpc.add_argument("key", nargs="?", metavar="KEY", help="of `show`; default: the one in use")
+    dpc = _list_and_show(commands, "dpc", "device:dpc", "candidates for the device's own connectivity")
+    dpc.add_argument("key", nargs="?", metavar="KEY", help="default: the one in use")
     _add(commands, "test-connectivity", "device:test_connectivity", "try to reach the controller by every uplink")
 
 
 def _app_commands(commands: Commands) -> None:
-    ni = _add(commands, "ni", "apps:ni", "network instances")
-    ni.add_argument("action", choices=("list", "show"))
-    ni.add_argument("name", nargs="?", metavar="NAME")
-    app = _add(commands, "app", "apps:app", "applications and their interfaces")
-    app.add_argument("action", choices=("list", "show"))
-    app.add_argument("name", nargs="?", metavar="NAME")
+    _list_and_show(commands, "ni", "apps:ni", "network instances").add_argument("name", metavar="NAME")
+    app = _list_and_show(commands, "app", "apps:app", "applications and their interfaces")
+    app.add_argument("name", metavar="NAME", help="or its UUID")
     _add(commands, "leases", "apps:leases", "leases that adapters hold")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from argparse import Namespace
 from contextlib import suppress
@@ -19,7 +20,7 @@ def status(options: Namespace) -> int:
     with Client(str(options.socket)) as agent, suppress(KeyboardInterrupt):
         while True:
             document = agent.call("status")
-            if options.watch:
+            if options.watch and not options.json and sys.stdout.isatty():
                 print("\x1b[2J\x1b[H", end="")
             if options.json:
                 print_json(document)
@@ -34,12 +35,11 @@ def status(options: Namespace) -> int:
 def print_status(document: dict[str, Any]) -> None:
     """The status for people."""
     items, dpc = document["items"], document["dpc"]
-    state = colour(document["state"], _STATE_COLOURS.get(document["state"], "red"))
+    state = colour(shown(document["state"]), _STATE_COLOURS.get(document["state"], "red"))
     print(f"{state}: {items['in_sync']} of {items['wanted']} items in sync, {items['failed']} failed")
     fallback = " (fallback)" if dpc["fallback"] else ""
-    print(
-        f"DPC {shown(dpc['key'])}: {dpc['state']}{fallback}" + (f": {dpc['last_error']}" if dpc["last_error"] else "")
-    )
+    error = f": {shown(dpc['last_error'])}" if dpc["last_error"] else ""
+    print(f"DPC {shown(dpc['key'])}: {shown(dpc['state'])}{fallback}{error}")
     print()
     print_table(
         ("PORT", "IFNAME", "USAGE", "LINK", "ADDRESSES", "GATEWAY", "COST", "ERROR"),
@@ -86,7 +86,8 @@ def _default(instance: dict[str, Any]) -> str | None:
 
 def _print_problems(problems: list[dict[str, Any]]) -> None:
     for problem in problems:
-        again = f"; next try {problem['retry_at']}" if problem["retry_at"] else ""
+        again = f"; next try {shown(problem['retry_at'])}" if problem["retry_at"] else ""
         print()
         print(colour(f"! {shown(problem['item'] or problem['object'])}", "red"))
-        print(f"  {shown(problem['error'])} (plugin {problem['plugin']}){again}")
+        by = f" (plugin {shown(problem['plugin'])})" if problem["plugin"] else ""
+        print(f"  {shown(problem['error'])}{by}{again}")
