@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +30,7 @@ from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.facts import HARDWARE, link_fact, split_route_choice
 from evenet_core.model.resolved import InstancePort
-from evenet_core.planning.inputs import Inputs, gather_inputs, object_name
+from evenet_core.planning.inputs import Inputs, ObjectNames, gather_inputs
 from evenet_core.planning.planner import Planner, adapter_port
 from evenet_core.planning.routes import probed
 from evenet_core.plugins import Plugins
@@ -82,6 +82,7 @@ class Node:
         self._memory = Memory(state_dir)
         self._numbers = Numbers()
         self._config = DeviceConfig()
+        self._names = ObjectNames(self._config)
         self.journal = Journal()
         self.plugins = Plugins(disabled=self.settings.disabled_plugins)
         self._planner = Planner(self.plugins)
@@ -103,10 +104,11 @@ class Node:
         """Take over what runs: observe the kernel, read what was stored, plan, and repair what differs."""
         self._run_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
         self._kernel.open(self._respond_metadata, self._facts.values)
-        self._engine = Engine(self._kernel.drivers, self._kernel.exists, self._engine_event, naming=self._name)
+        self._engine = Engine(self._kernel.drivers, self._kernel.exists, self._engine_event, naming=lambda name: self._names(name))
         self._kernel.connect(self._engine)
         self._numbers = self._memory.numbers()
         self._config = self._memory.config() or DeviceConfig()
+        self._names = ObjectNames(self._config)
         self._probes = Probes(
             self._facts, {**builtin_probes(), **self.plugins.probes()}, self._chosen, self._note_change
         )
@@ -186,6 +188,7 @@ class Node:
     def _take(self, config: DeviceConfig, text: str) -> None:
         self._memory.save_config(config)
         self._config = config
+        self._names = ObjectNames(config)
         self.journal.add("config", text)
         self._verifier.state = replace(self._verifier.state, timers=self._timers())
         self._arrived(dpc_from_config(config))
@@ -217,14 +220,14 @@ class Node:
     async def plan(self, document: Document | DeviceConfig | None = None) -> Plan:
         """What would change in the system: for `document`, or for the config in use."""
         if document is None:
-            return self._engine.plan().named(self._name)
+            return self._engine.plan().named(self._names)
         config = document if isinstance(document, DeviceConfig) else document.config
         dpc = dpc_from_config(config) if config else document.dpc if isinstance(document, Document) else None
         planner = Planner(self.plugins)
         planner.load(self._gather(config or self._config, dpc)[0])
         fragments = Fragments(planner.plan, self._facts.values)
         fragments.set_objects(planner.inputs.objects())
-        return self._engine.plan(fragments.intent).named(lambda name: object_name(name, config or self._config))
+        return self._engine.plan(fragments.intent).named(ObjectNames(config or self._config))
 
     async def settled(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109
         """Wait until everything is in sync, the DPC is tested, and no answer is expected in a moment.
@@ -364,7 +367,7 @@ class Node:
         self._memory.save_route_choices(choices)
         self._note_change()
         key, destination = split_route_choice(selected.key)
-        way = f"{self._name(('instance', key))}: {destination} leaves by {selected.label or 'no port'}"
+        way = f"{self._names(('instance', key))}: {destination} leaves by {selected.label or 'no port'}"
         self.journal.add("route", f"{way}: {selected.because}")
 
     async def _test_port(self, adapter: Adapter) -> PortVerdict:
@@ -397,16 +400,13 @@ class Node:
     # -- telling ------------------------------------------------------------------------------------
 
     def _engine_event(self, event: EngineEvent) -> None:
-        owner = self._name(event.object) if event.object is not None else None
+        owner = self._names(event.object) if event.object is not None else None
         error = str(event.error) if event.error is not None else None
         text = f"{event.op} {event.item.description}" + (f" failed: {error}" if error else "")
         self.journal.add("item", text, op=str(event.op), item=str(event.item.key), object=owner, error=error)
         if event.item.kind in IP_KINDS and not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._look_at_ports)
-
-    def _name(self, name: Hashable) -> str:
-        return object_name(name, self._config)
 
     def _view(self) -> View:
         counts = self._engine.counts()

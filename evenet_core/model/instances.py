@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated
 from uuid import NAMESPACE_URL, uuid5
 
@@ -36,6 +37,11 @@ __all__ = [
 ]
 
 _MAC = "a MAC address in lower case such as 02:16:3e:00:00:01"
+
+
+@lru_cache(maxsize=1 << 14)
+def _uuid_of(name: str) -> str:
+    return str(uuid5(NAMESPACE_URL, name))
 
 
 class InstanceType(StrEnum):
@@ -93,7 +99,7 @@ class NetworkInstance:
     @property
     def key(self) -> str:
         """Identity that survives renaming where there is a UUID."""
-        return self.uuid or str(uuid5(NAMESPACE_URL, f"evenet:network-instance:{self.name}"))
+        return self.uuid or _uuid_of(f"evenet:network-instance:{self.name}")
 
 
 class RuleAction(StrEnum):
@@ -189,4 +195,4 @@ class App:
     @property
     def key(self) -> str:
         """Identity that survives renaming where there is a UUID."""
-        return self.uuid or str(uuid5(NAMESPACE_URL, f"evenet:app:{self.name}"))
+        return self.uuid or _uuid_of(f"evenet:app:{self.name}")

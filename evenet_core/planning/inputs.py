@@ -18,7 +18,7 @@ from evenet_core.model.networks import Probe, ProbeMethod
 from evenet_core.model.resolved import Vif
 from evenet_core.settings import NodeSettings
 
-__all__ = ["DEVICE", "Inputs", "ObjectId", "gather_inputs", "object_name"]
+__all__ = ["DEVICE", "Inputs", "ObjectId", "ObjectNames", "gather_inputs"]
 
 TABLES = 501, 799  # routing tables of adapters
 BRIDGES = 1, 4000  # numbers of network instances
@@ -70,14 +70,20 @@ def _asks_for_members(vif: Vif) -> bool:
     return any(rule.instance_members for rule in vif.rules)
 
 
-def object_name(name: Hashable, config: DeviceConfig) -> str:
-    """What people call an object: `adapter eth0`, `network instance ni0`, `interface eclient/ni0`."""
-    match name:
-        case ("instance", key):
-            return f"network instance {next((i.name for i in config.network_instances if i.key == key), key)}"
-        case ("vif", key, interface):
-            return f"interface {next((app.name for app in config.apps if app.key == key), key)}/{interface}"
-    return " ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+class ObjectNames:
+    """What people call the objects of a config: `adapter eth0`, `network instance ni0`, `interface eclient/ni0`."""
+
+    def __init__(self, config: DeviceConfig) -> None:
+        self._instances = {instance.key: instance.name for instance in config.network_instances}
+        self._apps = {app.key: app.name for app in config.apps}
+
+    def __call__(self, name: Hashable) -> str:
+        match name:
+            case ("instance", key):
+                return f"network instance {self._instances.get(key, key)}"
+            case ("vif", key, interface):
+                return f"interface {self._apps.get(key, key)}/{interface}"
+        return " ".join(map(str, name)) if isinstance(name, tuple) else str(name)
 
 
 def gather_inputs(

@@ -9,7 +9,7 @@ from typing import Any
 
 from evenet_core.errors import EvenetError
 from evenet_core.model.config import DeviceConfig
-from evenet_core.planning.inputs import ObjectId, object_name
+from evenet_core.planning.inputs import ObjectId, ObjectNames
 from evenet_core.planning.planner import Planner
 from evenet_core.reconciler.engine import Engine
 from evenet_core.reconciler.fragments import Fragments
@@ -25,8 +25,8 @@ def explain(name: str, planner: Planner, engine: Engine) -> list[str]:
     :raises EvenetError: nothing is called so.
     """
     objects, machine = _objects_called(name, planner), engine.machine
-    config = planner.inputs.config
-    lines = [f"{object_name(o, config)}: {error}" for o in objects for error in planner.errors.get(o) or ()]
+    naming = ObjectNames(planner.inputs.config)
+    lines = [f"{naming(o)}: {error}" for o in objects for error in planner.errors.get(o) or ()]
     keys = [key for key, wanted in machine.wanted.items() if wanted.object in objects]
     named = [key for key in {**machine.wanted, **machine.actual} if name in (str(key), str(key[-1]))]
     if not objects and not named:
@@ -60,12 +60,13 @@ def _objects_called(name: str, planner: Planner) -> list[ObjectId]:
 
 def graph(machine: Machine, config: DeviceConfig) -> dict[str, Any]:
     """Items, what they require and where they stand."""
+    naming = ObjectNames(config)
     return {
         "items": [
             {
                 "key": str(key),
                 "description": wanted.item.description,
-                "object": object_name(wanted.object, config),
+                "object": naming(wanted.object),
                 "plugin": wanted.plugin,
                 "state": str(machine.state(key)),
                 "requires": [str(requirement.key) for requirement in wanted.item.requires],
@@ -96,12 +97,12 @@ def leases(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def problems(engine: Engine, fragments: Fragments, planner: Planner) -> Iterator[dict[str, Any]]:
     """What does not work: items that failed, objects that cannot be planned, claims that were refused."""
-    config = planner.inputs.config
+    naming = ObjectNames(planner.inputs.config)
     offset = time.time() - asyncio.get_running_loop().time()
     for found in engine.problems():
         yield {
             "item": found["item"],
-            "object": object_name(found["object"], config) if found["object"] is not None else None,
+            "object": naming(found["object"]) if found["object"] is not None else None,
             "plugin": found["plugin"],
             "error": found["error"],
             "since": timestamp(found["since"] + offset) if found["since"] is not None else None,
@@ -112,4 +113,4 @@ def problems(engine: Engine, fragments: Fragments, planner: Planner) -> Iterator
     planning = [(o, None, error) for o, errors in planner.errors.items() for error in errors]
     unknown: dict[str, Any] = {"item": None, "since": None, "retry_at": None, "blocks": []}
     for owner, plugin, error in (*refused, *planning):
-        yield unknown | {"object": object_name(owner, config), "plugin": plugin, "error": error}
+        yield unknown | {"object": naming(owner), "plugin": plugin, "error": error}

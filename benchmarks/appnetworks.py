@@ -1,0 +1,85 @@
+"""Building networks for apps: evenet beside the same work by hand, netavark and the CNI plugins, in one run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.arena import NAMESPACES, in_arena, make_app_namespaces
+from benchmarks.byhand import build_by_hand
+from benchmarks.sites import device_config, namespaces
+from evenet_core import formats
+from evenet_core.node import Node
+from evenet_core.reconciler.item import Item
+from evenet_core.settings import NodeSettings
+
+__all__ = ["EXTRA", "evenet_and_hand"]
+
+EXTRA = 5  # apps added one by one at the end
+
+
+def evenet_and_hand(instances: int, apps: int) -> dict[str, Any]:
+    """Seconds: `evenet` and `hand` for all, `one_more` for each app added afterwards."""
+    measured: dict[str, Any] = in_arena(lambda: asyncio.run(_evenet(instances, apps)))
+    measured["hand"] = in_arena(lambda: asyncio.run(_hand(instances, apps)))
+    return measured
+
+
+def _plug() -> None:
+    subprocess.run(("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "world"), check=True)
+    subprocess.run(("ip", "link", "set", "world", "up"), check=True)
+
+
+def _document(instances: int, apps: int, extra: int = 0) -> formats.Document:
+    return formats.read(json.dumps(device_config(instances, apps, extra)).encode(), "benchmark.json")
+
+
+def _node() -> Node:
+    settings = NodeSettings(app_namespaces=f"{NAMESPACES}/{{app}}", resolv_conf="")
+    return Node(state_dir=Path("/var/lib/evenet"), run_dir=Path("/run/evenet"), settings=settings)
+
+
+async def _evenet(instances: int, apps: int) -> dict[str, Any]:
+    """From a node that runs and has nothing to do."""
+    _plug()
+    make_app_namespaces(namespaces(device_config(instances, apps, EXTRA)))
+    document = _document(instances, apps)
+    more = [_document(instances, apps, extra) for extra in range(1, EXTRA + 1)]
+    async with _node() as node:
+        start = time.perf_counter()
+        await node.apply(document)
+        assert await node.settled(600)
+        whole = time.perf_counter() - start
+        counts = node.status()["items"]
+        assert counts["wanted"] == counts["in_sync"], node.status()["problems"][:3]
+        one_more = [await _one_more(node, more[n], f"app0-{apps + n}") for n in range(EXTRA)]
+    return {"evenet": whole, "items": counts["wanted"], "one_more": one_more}
+
+
+async def _one_more(node: Node, document: formats.Document, app: str) -> float:
+    """Until all is in sync. That the app's interface works then is tried with a DHCP client in it."""
+    start = time.perf_counter()
+    await node.apply(document)
+    assert await node.settled(60)
+    took = time.perf_counter() - start
+    client = "ip link set eth0 up; exec busybox udhcpc -f -n -q -i eth0 -s /bin/true"  # fails without a lease
+    guest = ("ip", "netns", "exec", app, "sh", "-c", client)
+    await asyncio.to_thread(subprocess.run, guest, check=True, stderr=subprocess.DEVNULL, timeout=20)
+    return took
+
+
+async def _hand(instances: int, apps: int) -> float:
+    _plug()
+    make_app_namespaces(namespaces(device_config(instances, apps)))
+    async with _node() as node:
+        plan = await node.plan(_document(instances, apps))
+        items: Sequence[Item] = [change.after for change in plan.changes if change.after is not None]
+        await node.teardown()
+    files = Path("/run/files")
+    files.mkdir()
+    return await asyncio.to_thread(build_by_hand, items, files)
