@@ -17,7 +17,7 @@ import pytest
 from evenet_core import __version__
 from evenet_core.cli.main import main
 from evenet_core.errors import ConfigError, EvenetError, Problem
-from tests.support.agent import Agent, agent
+from tests.support.cannedagent import Agent, agent
 
 ROUTE = {"dst": "0.0.0.0/0", "via": "172.22.10.1", "port": "eth0", "selected_because": "the only port"}
 STATUS: dict[str, Any] = {

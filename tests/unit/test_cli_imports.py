@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.agent import agent
+from tests.support.cannedagent import agent
 
 HEAVY = {"asyncio", "msgspec", "yaml", "pyroute2", "stevedore", "pluggy", "ssl", "dns", "h11", "dbus_next", "pyudev"}
 PROGRAM = """
