@@ -1,64 +1,107 @@
-"""An agent for tests of the command line: the real control socket, with answers that the test decides."""
+"""An agent in the present network namespace, driven by the command line, and listened to on its control socket."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Iterator
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from evenet_core.agent.methods import Methods
-from evenet_core.agent.server import ControlServer
+from evenet_core.cli.client import Client
+from evenet_core.linux.daemondriver import DaemonDriver
+from tests.support.kernel import delete
 
-__all__ = ["Agent", "agent"]
+__all__ = ["Agent", "running"]
+
+DEADLINE = 30.0  # seconds; only a test that fails waits so long
+EVENET = (sys.executable, "-m", "evenet_core.cli.main")
 
 
-class Agent(Methods):
-    """`answers` by method; a list under the name of a stream is its events, an exception is raised."""
+class Agent:
+    """A running agent."""
 
-    def __init__(self) -> None:
-        self.answers: dict[str, Any] = {}
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+    def __init__(self, home: Path, environment: dict[str, str]) -> None:
+        self._socket = home / "run" / "evenet.sock"
+        self._where = ("--state-dir", str(home / "state"), "--socket", str(self._socket))
+        self._environment = environment
 
-    def named(self, name: str) -> Any:
-        super().named(name)  # only what the real agent knows can be asked
-        stream = name in {"settle", "follow"}
-        return self._stream(name) if stream else self._plain(name)
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Returns when it says that it is ready (sd_notify(3))."""
+        address = f"\0{os.getpid()}-{id(self)}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+            ready.bind(address)
+            ready.settimeout(DEADLINE)
+            environment = self._environment | {"NOTIFY_SOCKET": address.replace("\0", "@")}
+            process = subprocess.Popen([*EVENET, *self._where, "run", *arguments], env=environment)
+            try:
+                assert ready.recv(100) == b"READY=1"
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+        return process
 
-    def _plain(self, name: str) -> Any:
-        async def answer(**params: Any) -> Any:
-            self.asked.append((name, params))
-            found = self.answers[name]
-            if isinstance(found, Exception):
-                raise found
-            return found
+    def says(self, *arguments: str) -> str:
+        """What an evenet command prints."""
+        command = [*EVENET, *self._where, *arguments]
+        return subprocess.run(command, env=self._environment, check=True, capture_output=True, text=True).stdout
 
-        return answer
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.says(*arguments, "--json"))
 
-    def _stream(self, name: str) -> Any:
-        async def answer(**params: Any) -> AsyncIterator[Any]:
-            self.asked.append((name, params))
-            for event in self.answers[name]:
-                yield event
+    def port(self, label: str) -> dict[str, Any]:
+        [found] = [port for port in self.json("ports") if port["label"] == label]
+        assert isinstance(found, dict)
+        return found
 
-        return answer
+    def settle(self) -> dict[str, Any]:
+        """The status, when all is done that can be done."""
+        with self._client() as client:
+            *_, last = client.stream("settle", seconds=DEADLINE)
+        assert last["settled"]
+        status: dict[str, Any] = last["status"]
+        return status
+
+    @contextmanager
+    def event(self, wanted: Callable[[str], bool]) -> Iterator[None]:
+        """What is done inside leads to an event with such a text."""
+        with self._client() as client:
+            seq = max((event["seq"] for event in client.call("events")), default=0)
+            yield
+            for event in client.stream("follow", since=seq):
+                if wanted(event["text"]):
+                    return
+
+    @contextmanager
+    def _client(self) -> Iterator[Client]:
+        with Client(str(self._socket)) as client:
+            client._socket.settimeout(DEADLINE)
+            yield client
 
 
 @contextmanager
-def agent(path: Path) -> Iterator[Agent]:
-    """Serves at `path`, in a thread of its own: the command line blocks."""
-    made = Agent()
-    loop = asyncio.new_event_loop()
-    server = ControlServer(made, path)
-    loop.run_until_complete(server.start())
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
+def running(home: Path, *arguments: str, **environment: str) -> Iterator[Agent]:
+    """An agent with its state below `home`; it ends as by `systemctl stop`, and its daemons end too.
+
+    :param arguments: of `evenet run`.
+    """
+    agent = Agent(home, {**os.environ, **environment})
+    process = agent.start(*arguments)
     try:
-        yield made
+        yield agent
     finally:
-        asyncio.run_coroutine_threadsafe(server.stop(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        process.send_signal(signal.SIGTERM)
+        process.wait(DEADLINE)
+        asyncio.run(_end_daemons(home / "run"))
+
+
+async def _end_daemons(run_dir: Path) -> None:
+    driver = DaemonDriver(run_dir)
+    await delete(driver, *await driver.observe())
