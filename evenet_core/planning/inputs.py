@@ -79,9 +79,9 @@ class ObjectNames:
 
     def __call__(self, name: Hashable) -> str:
         match name:
-            case ("instance", key):
+            case ("instance", str(key)):
                 return f"network instance {self._instances.get(key, key)}"
-            case ("vif", key, interface):
+            case ("vif", str(key), interface):
                 return f"interface {self._apps.get(key, key)}/{interface}"
         return " ".join(map(str, name)) if isinstance(name, tuple) else str(name)
 

@@ -9,7 +9,7 @@ import pytest
 from evenet_core.apps.numbers import ExhaustedError, Numbers
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig, Owner
-from evenet_core.planning.inputs import DEVICE, Inputs, gather_inputs, object_name
+from evenet_core.planning.inputs import DEVICE, Inputs, ObjectNames, gather_inputs
 from evenet_core.settings import NodeSettings
 from tests.support.instances import app, local
 
@@ -132,9 +132,10 @@ def test_the_same_again_gives_no_new_numbers() -> None:
 def test_objects_have_the_names_that_people_use() -> None:
     config = DeviceConfig(network_instances=(local("ni"),), apps=(app("web", "ni"),))
     [ni], [web] = config.network_instances, config.apps
+    called = ObjectNames(config)
 
     names = [
-        object_name(name, config)
+        called(name)
         for name in (
             DEVICE,
             ("adapter", "eth0"),
