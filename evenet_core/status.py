@@ -202,19 +202,20 @@ def _port_error(adapter: Adapter, planning: list[str], carrier: bool | None, res
 def _unused_ports(view: View) -> list[dict[str, Any]]:
     """Ports of the config that no adapter stands on: dedicated, disabled or simply not used."""
     used = {adapter.ifname for adapter in view.planner.inputs.adapters}
-    named = [port for port in view.config.ports if port.interface and port.kind is not PortKind.OTHER]
-    return [_bare_port(view, port) for port in named if port.interface not in used]
+    bare = (_bare_port(view, port) for port in view.config.ports if port.interface and port.interface not in used)
+    return [port for port in bare if port["kind"] != PortKind.OTHER]  # what is no network device is no port
 
 
 def _bare_port(view: View, port: Port) -> dict[str, Any]:
     link: LinkFact | None = view.facts.get(link_fact(port.interface))
     known = view.planner.hardware.port(port.interface, Facts(view.facts))
+    kind = known.identity.kind if known and known.identity and port.kind is PortKind.OTHER else port.kind
     usage = {PortUse.DEDICATED: Usage.DEDICATED, PortUse.DISABLED: Usage.DISABLED}.get(port.use, Usage.L2_ONLY)
     empty: dict[str, Any] = dict.fromkeys(("domain", "table", "last_succeeded", "last_failed", "error"), None)
     return {
         "label": port.label,
         "ifname": port.interface,
-        "kind": str(port.kind),
+        "kind": str(kind),
         "present": link is not None,
         "carrier": link.carrier if link else None,
         "mac": (link.mac if link else "") or None,
