@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from evenet_core.linux.address import Address
@@ -24,7 +24,8 @@ def build_by_hand(items: Sequence[Item], directory: Path) -> float:
     """Seconds for making all of it from files that are written before."""
     files = {
         "links": [line for item in items for line in _link(item)],
-        "ip": [line for item in items for line in _ip(item)],
+        "ip4": [line for item in items for line in _ip(item, 4)],
+        "ip6": [line for item in items for line in _ip(item, 6)],
         "sysctl": [f"{i.name} = {i.value}" for i in items if isinstance(i, Sysctl)],
         "nft": [line for _, line in script([Change(Op.CREATE, None, i) for i in items if i.kind == "nft"], ())],
     }
@@ -36,7 +37,8 @@ def build_by_hand(items: Sequence[Item], directory: Path) -> float:
     firewall = subprocess.Popen(("nft", "-f", str(directory / "nft")))
     subprocess.run(("ip", "-batch", str(directory / "links")), check=True)
     subprocess.run(("sysctl", "-q", "-p", str(directory / "sysctl")), check=True)
-    subprocess.run(("ip", "-batch", str(directory / "ip")), check=True)
+    subprocess.run(("ip", "-4", "-batch", str(directory / "ip4")), check=True)
+    subprocess.run(("ip", "-6", "-batch", str(directory / "ip6")), check=True)
     processes = [subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) for argv in daemons]
     for process in processes:
         assert process.stderr is not None
@@ -64,20 +66,17 @@ def _link(item: Item) -> Iterator[str]:
             yield f"link set {item.name} alias evenet"
 
 
-def _ip(item: Item) -> Iterator[str]:
+def _ip(item: Item, version: int) -> Iterator[str]:
     match item:
-        case Address():
+        case Address() if ip_address(item.address).version == version:
             yield f"address add {item.address}/{item.prefix} dev {item.link} noprefixroute"
-        case Route():
-            via = f"via {item.via}" if item.via else ""
-            out = f"dev {item.link}" if item.link else ""
-            kind = "" if item.link else "unreachable"
+        case Route() if ip_network(item.destination).version == version:
+            kind, out = ("", f"dev {item.link}") if item.link else ("unreachable", "")
+            via = f"via {item.via} onlink" if item.via else ""
             metric = f"metric {item.metric}" if item.metric else ""
-            onlink = "onlink" if item.via else ""
-            family = ip_network(item.destination).version
-            yield f"-{family} route add {kind} {item.destination} {via} {out} table {item.table} {metric} {onlink}"
-        case Rule():
-            yield f"-{item.family} rule add {' '.join(_selectors(item))} priority {item.priority} lookup {item.table}"
+            yield f"route add {kind} {item.destination} {via} {out} table {item.table} {metric}"
+        case Rule() if item.family == version:
+            yield f"rule add {' '.join(_selectors(item))} priority {item.priority} lookup {item.table}"
 
 
 def _selectors(item: Rule) -> Iterable[str]:

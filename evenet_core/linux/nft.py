@@ -104,11 +104,7 @@ class NftChain(Item):
 
 @dataclass(frozen=True, slots=True)
 class NftElement(Item):
-    """One element of a set or map of the table's body.
-
-    A chain that its value jumps to belongs to the same object of the config and comes and goes in the
-    same transaction.
-    """
+    """One element of a set or map of the table's body."""
 
     kind: ClassVar[str] = "nft"
     family: str
@@ -123,7 +119,11 @@ class NftElement(Item):
 
     @property
     def requires(self) -> tuple[Requires, ...]:
-        return (Requires(ItemKey((self.kind, self.family, self.table)), "the set is in this table"),)
+        table = (self.kind, self.family, self.table)
+        needs = (Requires(ItemKey(table), "the set is in this table"),)
+        if not self.value.startswith("jump "):
+            return needs
+        return (*needs, Requires(ItemKey((*table, "chain", self.value[5:])), "it leads to this chain"))
 
     @property
     def description(self) -> str:

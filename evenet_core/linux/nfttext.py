@@ -171,7 +171,7 @@ def items_of(document: Mapping[str, Any]) -> list[Item]:
     items += [NftSet(family, name, one["name"], str(one["type"]), one.get("timeout", 0)) for one in sets]
     for kind in ("set", "map"):
         for entry in entries:
-            if kind in entry and not {"timeout", "dynamic"} & set(entry[kind].get("flags", ())):
+            if kind in entry and not {"timeout", "dynamic", "constant"} & set(entry[kind].get("flags", ())):
                 items += _elements(family, name, entry[kind])
     return items
 

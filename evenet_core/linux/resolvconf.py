@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from evenet_core.errors import DriverError
+from evenet_core.linux.files import write_atomic
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome, Requires
 
 __all__ = ["ResolvConf", "ResolvConfDriver"]
@@ -48,7 +49,10 @@ class ResolvConf(Item):
 
 
 class ResolvConfDriver:
-    """Ours starts with a mark; what stood there before is kept in the state directory."""
+    """Ours starts with a mark; what stood there before, a file or a link, is kept in the state directory.
+
+    What others write instead of ours is theirs: it is kept in its turn, and nothing takes its place at the end.
+    """
 
     kinds: tuple[str, ...] = ("resolv-conf",)
 
@@ -58,7 +62,7 @@ class ResolvConfDriver:
 
     async def observe(self) -> Iterable[Item]:
         try:
-            text = self._path.read_text(encoding="utf-8", errors="replace")[:65536]
+            text = _read(self._path)[:65536]
         except OSError:
             return []
         if not text.startswith(MARK):
@@ -86,33 +90,66 @@ class ResolvConfDriver:
         return None
 
     def _keep_original(self) -> None:
+        if self._path.is_symlink():
+            _link(self._original, os.readlink(self._path))
+            return
         try:
-            text = self._path.read_text(encoding="utf-8", errors="surrogateescape")
+            text = _read(self._path)
         except FileNotFoundError:
+            self._original.unlink(missing_ok=True)  # of a time that is past
             return
         if not text.startswith(MARK):
-            self._original.write_text(text, encoding="utf-8", errors="surrogateescape")
+            write_atomic(self._original, text.encode(errors="surrogateescape"))
 
     def _give_back(self) -> None:
-        if self._original.exists():
-            _write(self._path, self._original.read_text(encoding="utf-8", errors="surrogateescape"))
-            self._original.unlink()
+        if not self._is_ours():
+            pass
+        elif self._original.is_symlink():
+            _link(self._path, os.readlink(self._original))
+        elif self._original.exists():
+            _write(self._path, _read(self._original))
         else:
             self._path.unlink(missing_ok=True)
+        self._original.unlink(missing_ok=True)
+
+    def _is_ours(self) -> bool:
+        """Nothing there counts as ours: somebody has removed it."""
+        if self._path.is_symlink():
+            return False
+        try:
+            return _read(self._path).startswith(MARK)
+        except FileNotFoundError:
+            return True
+
+
+def _read(path: Path) -> str:
+    """Content of a file; a link is not followed: what it leads to is somebody else's.
+
+    :raises OSError: there is none, or it is a link.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return file.read()
+
+
+def _link(path: Path, target: str) -> None:
+    """Replace the file by a link, as a whole."""
+    temporary = path.with_name(f".{path.name}.evenet")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target)
+    temporary.replace(path)
 
 
 def _write(path: Path, text: str) -> None:
     """Replace the file; in place where it is a mount point (containers), which cannot be renamed over."""
-    temporary = path.with_name(f".{path.name}.evenet")
-    temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
-    temporary.chmod(0o644)
+    data = text.encode(errors="surrogateescape")
     try:
-        temporary.replace(path)
+        write_atomic(path, data, 0o644)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        path.with_name(f".{path.name}.new").unlink(missing_ok=True)
         if error.errno not in (errno.EBUSY, errno.EXDEV):
             raise
-        with open(path, "r+", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
+        with open(path, "r+b") as file:
+            file.write(data)
             file.truncate()
             os.fsync(file.fileno())

@@ -24,7 +24,9 @@ from evenet_firewall import evenet_plan_firewall
 from evenet_core.linux.netns import inside, make_namespace
 from evenet_core.linux.nftdriver import NftDriver
 from evenet_core.model.policy import DevicePolicy, FirewallPolicy, Forward, InstancePolicy, PolicyRule, VifPolicy
-from evenet_core.reconciler.item import Change, Item, ItemKey, Op
+from evenet_core.reconciler.fragments import Wanted
+from evenet_core.reconciler.item import Change, Item, ItemKey
+from evenet_core.reconciler.plan import diff
 from tests.support.kernel import run
 
 __all__ = ["BRIDGED_FRAMES", "DEVICE", "INSTANCES", "Node", "app", "switched"]
@@ -111,18 +113,16 @@ class Node:
 
     def load(self, *policies: FirewallPolicy) -> None:
         """These policies and no others, on top of the device's and the instances'."""
-        wanted = {i.key: i for p in (DEVICE, *INSTANCES, *policies) for i in evenet_plan_firewall(p)}
-        changes = [Change(Op.DELETE, item, None) for key, item in self.items.items() if key not in wanted]
-        for key, item in wanted.items():
-            before = self.items.get(key)
-            if before != item:
-                changes.append(Change(Op.CREATE if before is None else Op.UPDATE, before, item))
-        for outcome in asyncio.run(self._apply(changes)):
-            assert outcome is None
-        self.items = wanted
+        planned = [item for policy in (DEVICE, *INSTANCES, *policies) for item in evenet_plan_firewall(policy)]
+        wanted = {item.key: Wanted(item, "firewall", "test") for item in planned}
+        for wave in diff(self.items, wanted).waves:
+            asyncio.run(self._apply([Change(planned.op, planned.before, planned.after) for planned in wave]))
+        self.items = {key: one.item for key, one in wanted.items()}
 
-    async def _apply(self, changes: Sequence[Change]) -> list[Exception | None]:
-        return [outcome.error for outcome in await self.driver.apply(changes)]
+    async def _apply(self, changes: Sequence[Change]) -> None:
+        for outcome in await self.driver.apply(changes):
+            if outcome.error is not None:
+                raise outcome.error
 
     # -- packets --------------------------------------------------------------------------------------
 

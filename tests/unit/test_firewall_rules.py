@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -21,7 +22,7 @@ from evenet_core.model.policy import (
     host_set_name,
 )
 
-BOTH_ICMP = "meta l4proto { icmp, ipv6-icmp } accept"
+BOTH_ICMP = "meta l4proto @icmps accept"
 NETWORK = ip_network("10.0.0.0/8")
 SET4, SET6 = host_set_name("a.test", 4), host_set_name("a.test", 6)
 
@@ -45,8 +46,8 @@ def rule(**match: object) -> PolicyRule:
         ),
         (
             rule(protocol="icmp"),
-            ["meta l4proto { icmp, ipv6-icmp } accept"],
-            ["meta l4proto { icmp, ipv6-icmp } accept"],
+            ["meta l4proto @icmps accept"],
+            ["meta l4proto @icmps accept"],
         ),
         (rule(protocol="47"), ["meta l4proto 47 accept"], ["meta l4proto 47 accept"]),
         (
@@ -157,19 +158,7 @@ def test_the_policy_of_an_interface_becomes_two_chains_the_way_to_them_and_its_f
     chains = {item.name: item for item in items if isinstance(item, NftChain)}
     assert chains["out-nbu1x1"].sets == (SET4, SET6)
     assert chains["out-nbu1x1"].rules == (
-        "ether saddr != 02:00:00:00:01:01 counter drop",
-        "meta protocol { 0x8100, 0x88a8 } counter drop",
-        "arp htype 1 arp ptype 0x0800 arp hlen 6 arp plen 4 arp saddr ether 02:00:00:00:01:01"
-        " arp saddr ip { 0.0.0.0, 10.50.0.2 } accept",
-        "meta protocol != { ip, ip6 } counter drop",
-        "ip saddr { 169.254.169.254, 10.50.0.1 } counter drop",
-        "ip saddr { 0.0.0.0, 10.50.0.2 } ip daddr { 255.255.255.255, 10.50.0.1 } udp sport 68 udp dport 67 accept",
-        "ip saddr != 10.50.0.2 counter drop",
-        "ip protocol udp udp sport 67 udp dport 68 counter drop",
-        "ip daddr 10.50.0.1 udp dport 53 accept",
-        "ip daddr 10.50.0.1 tcp dport 53 accept",
-        "ip daddr 169.254.169.254 tcp dport 80 accept",
-        "meta protocol ip6 counter drop",
+        "jump routed_out",
         "tcp sport 22 limit rate 9/second accept",
         "tcp sport 22 counter drop",
         f"ip daddr @{SET4} update @{SET4} {{ ip daddr timeout 86400s }} accept",
@@ -177,14 +166,7 @@ def test_the_policy_of_an_interface_becomes_two_chains_the_way_to_them_and_its_f
         "counter drop",
     )
     assert chains["in-nbu1x1"].rules == (
-        "meta protocol { 0x8100, 0x88a8 } counter drop",
-        "meta protocol arp accept",
-        "meta protocol != { ip, ip6 } counter drop",
-        "ip saddr 10.50.0.1 udp sport 67 udp dport 68 accept",
-        "ip saddr 10.50.0.1 udp sport 53 accept",
-        "ip saddr 10.50.0.1 tcp sport 53 accept",
-        "ip saddr 169.254.169.254 tcp sport 80 accept",
-        "icmp type { destination-unreachable, time-exceeded, parameter-problem } accept",
+        "jump routed_in",
         "tcp dport 22 limit rate 9/second accept",
         "tcp dport 22 counter drop",
         f"ip saddr @{SET4} accept",
@@ -193,6 +175,9 @@ def test_the_policy_of_an_interface_becomes_two_chains_the_way_to_them_and_its_f
     )
     elements = {(item.set, item.element): item.value for item in items if isinstance(item, NftElement)}
     assert elements == {
+        ("macs", "nbu1x1 . 02:00:00:00:01:01"): "",
+        ("own4", "nbu1x1 . 10.50.0.2"): "",
+        ("gateways4", "nbu1x1 . 10.50.0.1"): "",
         ("egress", "nbu1x1"): "jump out-nbu1x1",
         ("ingress", "nbu1x1"): "jump in-nbu1x1",
         ("forwards4", "172.22.10.5 . tcp . 2222"): "10.50.0.2 . 22",
@@ -200,24 +185,52 @@ def test_the_policy_of_an_interface_becomes_two_chains_the_way_to_them_and_its_f
     }
 
 
-def test_on_a_switch_names_addresses_and_neighbours_are_open() -> None:
-    items = evenet_plan_firewall(VifPolicy(vif="nbu1x1", bridge="eth0", mac="02:00:00:00:01:01", routed=False))
+def _vif(vif: str, *rules: PolicyRule, routed: bool = True) -> VifPolicy:
+    addresses = (ip_address("10.50.0.2"),) if routed else ()
+    return VifPolicy(vif=vif, bridge="bn1", mac="02:00:00:00:01:01", routed=routed, addresses=addresses, rules=rules)
 
-    rules = [item.rules for item in items if isinstance(item, NftChain)]
-    assert rules[0][2:] == (
-        "arp htype 1 arp ptype 0x0800 arp hlen 6 arp plen 4 arp saddr ether 02:00:00:00:01:01 accept",
-        "meta protocol arp counter drop",
-        "meta protocol != { ip, ip6 } accept",
-        "udp dport { 53, 67, 547 } accept",
-        "tcp dport 53 accept",
-        "meta l4proto ipv6-icmp accept",
-        "counter drop",
-    )
-    assert rules[1][1:] == (
-        "meta protocol != { ip, ip6 } accept",
-        "udp sport { 53, 67, 547 } accept",
-        "tcp sport 53 accept",
-        "meta l4proto ipv6-icmp accept",
+
+def _chains(policy: VifPolicy) -> set[str]:
+    return {item.name for item in evenet_plan_firewall(policy) if isinstance(item, NftChain)}
+
+
+def test_apps_with_the_same_rules_share_chains_unless_the_rules_count_packets() -> None:
+    everything, limited = rule(remote=NETWORK), rule(remote=NETWORK, limit=RateLimit(rate=9))
+
+    assert _chains(_vif("nbu1x1", everything)) == _chains(_vif("nbu2x7", everything))
+    assert not _chains(_vif("nbu1x1", everything)) & _chains(_vif("nbu1x1"))
+    assert not _chains(_vif("nbu1x1", limited)) & _chains(_vif("nbu2x7", limited))
+
+
+def test_a_chain_is_there_before_what_leads_to_it() -> None:
+    items = evenet_plan_firewall(_vif("nbu1x1"))
+
+    chains = {item.key for item in items if isinstance(item, NftChain)}
+    ways = [item for item in items if isinstance(item, NftElement) and item.value.startswith("jump ")]
+    assert len(ways) == 2
+    assert all(chains & {need.key for need in way.requires} for way in ways)
+
+
+def test_on_a_switch_an_app_is_known_by_its_mac_alone() -> None:
+    items = evenet_plan_firewall(_vif("nbu1x1", routed=False))
+
+    assert [item.rules for item in items if isinstance(item, NftChain)] == [
+        ("jump switched_out", "counter drop"),
+        ("jump switched_in", "counter drop"),
+    ]
+    assert {item.set for item in items if isinstance(item, NftElement)} == {"macs", "egress", "ingress"}
+
+
+def test_an_ipv6_app_answers_for_its_own_addresses_only() -> None:
+    policy = replace(_vif("nbu1x1"), addresses=(ip_address("fd50::2"),), gateways=(ip_address("fd50::1"),))
+
+    [out, _] = [item.rules for item in evenet_plan_firewall(policy) if isinstance(item, NftChain)]
+
+    assert out == (
+        "icmpv6 type nd-neighbor-advert @th,64,128 == 0xfd500000000000000000000000000001 counter drop",
+        "icmpv6 type nd-neighbor-advert @th,64,10 != 0x3fa"
+        " @th,64,128 != 0xfd500000000000000000000000000002 counter drop",
+        "jump routed_out",
         "counter drop",
     )
 

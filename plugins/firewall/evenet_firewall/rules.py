@@ -210,10 +210,10 @@ def _overlap(networks: Sequence[IPNetwork]) -> bool:
 def _protocol(rule: PolicyRule, version: int) -> str:
     """Match of `meta l4proto`; empty = any. `icmp` means that of the packet's own family."""
     if rule.protocol in {"", "all", "0"}:
-        return "{ tcp, udp }" if _has_ports(rule) else ""
+        return "@streams" if _has_ports(rule) else ""
     number = _number(rule)
     if rule.protocol == "icmp":
-        return {4: "icmp", 6: "ipv6-icmp"}.get(version, "{ icmp, ipv6-icmp }")
+        return {4: "icmp", 6: "ipv6-icmp"}.get(version, "@icmps")
     return NAMES.get(number, str(number))
 
 
