@@ -13,6 +13,7 @@ __all__ = ["Watcher"]
 
 _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x8, 0x40, 0x80, 0x100, 0x200
 _OVERFLOW, _IGNORED = 0x4000, 0x8000
+_ONLYDIR = 0x01000000
 _EVENT = struct.Struct("=iIII")  # watch, mask, cookie, length of the name
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -38,9 +39,9 @@ class Watcher:
     def add(self, directory: Path) -> None:
         """Watch a directory until it goes.
 
-        :raises OSError: it does not exist, or the kernel's limit is reached.
+        :raises OSError: it does not exist or is no directory, or the kernel's limit is reached.
         """
-        mask = _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE
+        mask = _CLOSE_WRITE | _MOVED_FROM | _MOVED_TO | _CREATE | _DELETE | _ONLYDIR
         watch = _libc.inotify_add_watch(self._descriptor, os.fsencode(directory), mask)
         if watch < 0:
             code = ctypes.get_errno()
