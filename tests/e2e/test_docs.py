@@ -73,9 +73,8 @@ def with_names(argv: list[str], labs: dict[str, str]) -> list[str]:
     with suppress(ValueError):
         name = argv[argv.index("--name") + 1]
         labs.setdefault(name, f"d{os.getpid()}-{len(labs)}-{name}")
-    if argv[:1] == ["lab"]:
-        return [labs.get(word, word) if place < 6 else word for place, word in enumerate(argv)]
-    return argv
+    ours = argv.index("--") if "--" in argv else len(argv)
+    return [labs.get(word, word) for word in argv[:ours]] + argv[ours:]
 
 
 def difference(step: Step, status: int, done: subprocess.CompletedProcess[str], labs: dict[str, str]) -> str:
