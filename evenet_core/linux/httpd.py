@@ -90,6 +90,8 @@ class HttpServer:
         """Stop; connections end at once."""
         if self._server is not None:
             self._server.close()
+        else:
+            self._listener.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

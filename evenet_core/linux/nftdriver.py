@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from evenet_core.errors import DriverError
 from evenet_core.linux.nft import NftChain, NftElement, NftTable
 from evenet_core.linux.nfttext import chain_texts, items_of, script
-from evenet_core.linux.process import Completed, run
+from evenet_core.linux.process import Completed, find_program, run
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome
 
-__all__ = ["NftDriver"]
+__all__ = ["PROGRAM", "NftDriver"]
 
+PROGRAM = "evenet-nft"
 TABLE = "evenet"
 FAMILIES = ("inet", "bridge")
 _LINE = re.compile(r"^/dev/stdin:(\d+):", re.MULTILINE)
@@ -23,12 +24,15 @@ TIMEOUT = 60.0  # seconds
 
 
 class NftDriver:
-    """Loads transactions. `pids` are the nft processes of late, so that a monitor can tell them from others."""
+    """Loads transactions.
+
+    :param run_dir: where nft gets a name of our own (`PROGRAM`), so that a monitor can tell it from others
+    """
 
     kinds: tuple[str, ...] = ("nft",)
 
-    def __init__(self) -> None:
-        self.pids: deque[int] = deque(maxlen=256)
+    def __init__(self, run_dir: Path | None = None) -> None:
+        self._run_dir = run_dir
         self._known: dict[ItemKey, Item] = {}
 
     async def observe(self) -> Iterable[Item]:
@@ -107,7 +111,15 @@ class NftDriver:
             self._known[change.key] = change.after
 
     async def _nft(self, arguments: Sequence[str], text: str = "") -> Completed:
-        return await run(("nft", *arguments), text.encode(), TIMEOUT, self.pids.append)
+        return await run((self._program(), *arguments), text.encode(), TIMEOUT)
+
+    def _program(self) -> str:
+        if self._run_dir is None:
+            return "nft"
+        program = self._run_dir / PROGRAM
+        if not program.is_symlink():
+            program.symlink_to(find_program("nft"))
+        return str(program)
 
 
 def _reason(done: Completed) -> str:

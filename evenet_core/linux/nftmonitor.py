@@ -1,14 +1,16 @@
-"""Notices when somebody else changes nftables: each transaction announces its process (NFT_MSG_NEWGEN)."""
+"""Notices when somebody else changes nftables: each transaction announces its process (NFT_MSG_NEWGEN).
+
+By its name: its pid is that of the machine's own pid namespace, which a process elsewhere does not know.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import socket
-import struct
-from collections.abc import AsyncIterator, Callable, Container
+from collections.abc import AsyncIterator, Callable
 
-from evenet_core.linux.netlink import attributes, replies
+from evenet_core.linux.netlink import attributes, replies, string
 from evenet_core.linux.rtnl import LARGEST, open_socket
 from evenet_core.reconciler.facts import FULL_PICTURE, FactChange
 
@@ -17,14 +19,14 @@ __all__ = ["NftMonitor"]
 NETLINK_NETFILTER = 12
 GROUP_NFTABLES = 7  # NFNLGRP_NFTABLES
 NEWGEN = 10 << 8 | 15  # NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWGEN
-GEN_PROC_PID = 2  # NFTA_GEN_PROC_PID
+GEN_PROC_NAME = 3  # NFTA_GEN_PROC_NAME
 NFGENMSG = 4  # bytes of struct nfgenmsg
 
 
 class NftMonitor:
-    """Calls `foreign` when a process that is not in `ours` has changed the ruleset. Yields no facts."""
+    """Calls `foreign` when a process that is not called `ours` has changed the ruleset. Yields no facts."""
 
-    def __init__(self, ours: Container[int], foreign: Callable[[], None]) -> None:
+    def __init__(self, ours: str, foreign: Callable[[], None]) -> None:
         self._ours = ours
         self._foreign = foreign
 
@@ -58,6 +60,5 @@ class NftMonitor:
                 continue
             for reply in replies(data):
                 if reply.type == NEWGEN:
-                    pid = attributes(reply.body[NFGENMSG:]).get(GEN_PROC_PID)
-                    number = struct.unpack("!I", pid)[0] if pid is not None and len(pid) == 4 else 0
-                    found = found or number not in self._ours
+                    name = string(attributes(reply.body[NFGENMSG:]).get(GEN_PROC_NAME))
+                    found = found or name != self._ours

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,9 +88,8 @@ async def run(
     argv: Sequence[str],
     given: bytes = b"",
     timeout: float = 30.0,  # noqa: ASYNC109
-    started: Callable[[int], None] = lambda pid: None,
 ) -> Completed:
-    """Run a program to its end. `given` is its input; `started` is told its pid.
+    """Run a program to its end. `given` is its input.
 
     :raises DriverError: it is not installed, or not done in `timeout` seconds (it is killed then).
     """
@@ -98,7 +97,6 @@ async def run(
     try:
         _write_all(descriptors[0], given)
         pid = spawn(argv, stdin=descriptors[0], stdout=descriptors[1], stderr=descriptors[2])
-        started(pid)
         status = await _wait(pid, argv[0], timeout)
         return Completed(status, _read_all(descriptors[1]), _read_all(descriptors[2]))
     finally:

@@ -32,6 +32,7 @@ neg-ttl=10
 user=nobody
 group=nogroup
 pid-file=
+log-facility=-
 servers-file={dir}/servers
 """
 

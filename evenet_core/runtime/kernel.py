@@ -17,7 +17,7 @@ from evenet_core.linux.linkdriver import LinkDriver, lower_name
 from evenet_core.linux.metadata import MetadataDriver, Respond
 from evenet_core.linux.monitor import NetlinkMonitor
 from evenet_core.linux.neighbour import NeighbourDriver
-from evenet_core.linux.nftdriver import NftDriver
+from evenet_core.linux.nftdriver import PROGRAM, NftDriver
 from evenet_core.linux.nftmonitor import NftMonitor
 from evenet_core.linux.nsmonitor import NamespaceMonitor
 from evenet_core.linux.offload import OffloadDriver
@@ -58,7 +58,7 @@ class Kernel:
         self.rtnl = Rtnl.open()
         self._listener = Rtnl.open()  # dumps of the monitor do not mix with batches of drivers
         self._daemons = DaemonDriver(self._run_dir, lambda _: self._suspect("daemon"))
-        self._nft = NftDriver()
+        self._nft = NftDriver(self._run_dir)
         self._metadata = MetadataDriver(respond)
         core: list[Driver] = [
             LinkDriver(self.rtnl),
@@ -78,7 +78,7 @@ class Kernel:
         self.monitors = [
             NetlinkMonitor(self._listener, self._seen, self._lost),
             HardwareMonitor(self._listener, lambda: self._suspect("offload")),
-            NftMonitor(self._nft.pids, lambda: self._suspect("nft")),
+            NftMonitor(PROGRAM, lambda: self._suspect("nft")),
             *self._plugins.monitors(self._context),
         ]
         if self._settings.app_namespaces:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from evenet_core.linux.netns import inside
-from evenet_core.linux.nftdriver import NftDriver
+from evenet_core.linux.nftdriver import PROGRAM, NftDriver
 from evenet_core.linux.nftmonitor import NftMonitor
 from evenet_core.model.policy import DevicePolicy, PolicyRule, host_set_name
 from evenet_core.reconciler.facts import FULL_PICTURE
@@ -70,13 +70,13 @@ def test_the_driver_does_not_take_learnt_addresses_for_drift(node: Node) -> None
     assert set(asyncio.run(NftDriver().observe())) == set(node.items.values())
 
 
-def test_a_foreign_hand_is_noticed_and_our_own_is_not(node: Node) -> None:
+def test_a_foreign_hand_is_noticed_and_our_own_is_not(node: Node, tmp_path: Path) -> None:
     node.load(app("app1"))
 
     async def story() -> None:
-        driver = NftDriver()
+        driver = NftDriver(tmp_path)
         foreign, any_change = asyncio.Event(), asyncio.Event()
-        monitors = [NftMonitor(driver.pids, foreign.set).facts(), NftMonitor((), any_change.set).facts()]
+        monitors = [NftMonitor(PROGRAM, foreign.set).facts(), NftMonitor("", any_change.set).facts()]
         assert [await anext(facts) for facts in monitors] == [FULL_PICTURE] * 2
         watches = [asyncio.ensure_future(anext(facts)) for facts in monitors]
         try:
