@@ -214,7 +214,10 @@ class Node:
         self._arrived(dpc)
 
     def _arrived(self, dpc: Dpc) -> None:
+        """Config and DPC are planned together, once."""
+        ready, self._ready = self._ready, False
         self._verifier.arrived(dpc)
+        self._ready = ready
         self._decide()
 
     async def plan(self, document: Document | DeviceConfig | None = None) -> Plan:

@@ -248,10 +248,9 @@ class Plugins:
         caller = getattr(self._manager.hook, hook)
         calls: list[tuple[str, Callable[[], Any]]] = []
         for implementation in reversed(caller.get_hookimpls()):
-            name = implementation.plugin_name
-            given = dict(arguments)
+            name, given = implementation.plugin_name, arguments
             if callable(given.get("context")):
-                given["context"] = given["context"](name)
+                given = {**arguments, "context": arguments["context"](name)}
             values = [given[argument] for argument in implementation.argnames]
             calls.append((name, partial(implementation.function, *values)))
         return calls

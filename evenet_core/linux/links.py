@@ -39,8 +39,10 @@ NO_ADDRESS = 1  # IN6_ADDR_GEN_MODE_NONE
 
 _ADDRESS, _IFNAME, _MTU, _MASTER, _LINKINFO, _IFALIAS = 1, 3, 4, 10, 18, 20
 _AF_SPEC, _EXT_MASK, _CARRIER, _PROP_LIST, _ALT_IFNAME = 26, 29, 33, 52, 53
+_WANTED = frozenset({_ADDRESS, _IFNAME, _MTU, _MASTER, _LINKINFO, _IFALIAS, _AF_SPEC, _CARRIER})
 _INFO_KIND, _INFO_DATA = 1, 2
 _BRIDGE_FORWARD_DELAY, _BRIDGE_STP, _BRIDGE_GROUP_FWD_MASK = 1, 5, 9
+_WANTED_OF_BRIDGE = frozenset({_BRIDGE_STP, _BRIDGE_GROUP_FWD_MASK})
 _VETH_PEER = 1
 _NET_NS_FD = 28
 _INET6, _ADDR_GEN_MODE = 10, 8
@@ -76,10 +78,10 @@ def decode_link(reply: Reply) -> LinkInfo:
     if len(reply.body) < _IFINFO.size:
         raise NetlinkError("a link message that is too short")
     _, _, index, flags, _ = _IFINFO.unpack_from(reply.body)
-    found = netlink.attributes(reply.body[_IFINFO.size :])
+    found = netlink.attributes(reply.body[_IFINFO.size :], _WANTED)
     info = netlink.attributes(found[_LINKINFO]) if _LINKINFO in found else {}
     kind = netlink.string(info.get(_INFO_KIND))
-    data = netlink.attributes(info[_INFO_DATA]) if kind == "bridge" and _INFO_DATA in info else {}
+    data = netlink.attributes(info[_INFO_DATA], _WANTED_OF_BRIDGE) if kind == "bridge" and _INFO_DATA in info else {}
     return LinkInfo(
         index=index,
         name=netlink.string(found.get(_IFNAME)),
@@ -97,8 +99,8 @@ def decode_link(reply: Reply) -> LinkInfo:
 
 
 def _ipv6_mode(found: dict[int, memoryview]) -> int:
-    families = netlink.attributes(found[_AF_SPEC]) if _AF_SPEC in found else {}
-    inet6 = netlink.attributes(families[_INET6]) if _INET6 in families else {}
+    families = netlink.attributes(found[_AF_SPEC], {_INET6}) if _AF_SPEC in found else {}
+    inet6 = netlink.attributes(families[_INET6], {_ADDR_GEN_MODE}) if _INET6 in families else {}
     return netlink.integer(inet6.get(_ADDR_GEN_MODE))
 
 

@@ -9,7 +9,7 @@ import errno as errno_names
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
@@ -147,19 +147,22 @@ def string(payload: bytes | memoryview | None) -> str:
     return bytes(payload or b"").split(b"\0", 1)[0].decode(errors="replace")
 
 
-def attributes(data: memoryview) -> dict[int, memoryview]:
+def attributes(data: memoryview, wanted: Container[int] | None = None) -> dict[int, memoryview]:
     """Attributes by type; of two with one type the last counts, as in the kernel.
 
+    :param wanted: types that are of interest (default: all)
     :raises NetlinkError: lengths that do not add up.
     """
     found: dict[int, memoryview] = {}
-    place, end = 0, len(data)
+    place, end, unpack = 0, len(data), _ATTRIBUTE.unpack_from
     while place + 4 <= end:
-        length, kind = _ATTRIBUTE.unpack_from(data, place)
+        length, kind = unpack(data, place)
         if length < 4 or place + length > end:
             raise NetlinkError(f"an attribute of {length} bytes where {end - place} are left")
-        found[kind & _TYPE_MASK] = data[place + 4 : place + length]
-        place += length + (-length % 4)
+        kind &= _TYPE_MASK
+        if wanted is None or kind in wanted:
+            found[kind] = data[place + 4 : place + length]
+        place += (length + 3) & ~3
     if place < end:
         raise NetlinkError(f"{end - place} bytes after the last attribute")
     return found

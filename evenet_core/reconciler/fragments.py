@@ -120,8 +120,7 @@ class Fragments:
     def _replace(self, name: Hashable, items: dict[ItemKey, Planned], reads: set[str]) -> set[ItemKey]:
         """An object's new fragment; returns the keys whose claims changed."""
         before = self._items.get(name, {})
-        touched = {key for key in before.keys() | items.keys() if before.get(key) != items.get(key)}
-        touched |= {key for key, planned in items.items() if _needs(before.get(key)) != _needs(planned)}
+        touched = {key for key in before.keys() | items.keys() if _differ(before.get(key), items.get(key))}
         for key in touched:
             claims = self._claims.setdefault(key, {})
             if key in items:
@@ -151,14 +150,16 @@ class Fragments:
             name, planned = next(iter(claims.items()))
             wanted = Wanted(planned.item, planned.plugin, name)
             before = self.intent.get(key)
-            if before != wanted or _needs(before) != _needs(wanted):
+            if _differ(before, wanted):
                 self.intent[key] = delta[key] = wanted
         return delta
 
 
-def _needs(planned: Planned | Wanted | None) -> Any:
+def _differ(one: Planned | Wanted | None, other: Planned | Wanted | None) -> bool:
     """Requirements do not count in an item's equality, but they are part of the intent."""
-    return planned.item.requires if planned is not None else None
+    if one is None or other is None or one != other:
+        return one is not other
+    return one.item is not other.item and one.item.requires != other.item.requires
 
 
 def name_of(name: Hashable) -> str:

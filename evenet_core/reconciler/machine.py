@@ -18,6 +18,7 @@ import random
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import is_
 
 from evenet_core.reconciler.fragments import Delta, Wanted
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome
@@ -419,6 +420,7 @@ class _Requirements:
     """Which key requires which, looked up from both ends."""
 
     def __init__(self) -> None:
+        self._of: dict[ItemKey, tuple[Item | None, ...]] = {}  # the items that it was told of
         self._below: dict[ItemKey, tuple[ItemKey, ...]] = {}
         self._above: dict[ItemKey, set[ItemKey]] = {}
 
@@ -432,6 +434,13 @@ class _Requirements:
 
     def set(self, key: ItemKey, *items: Item | None) -> None:
         """`key` requires what any of these items requires."""
+        before = self._of.get(key, ())
+        if len(before) == len(items) and all(map(is_, before, items)):
+            return  # the very same items
+        if any(item is not None for item in items):
+            self._of[key] = items
+        else:
+            self._of.pop(key, None)
         below = tuple(dict.fromkeys(r.key for item in items if item is not None for r in item.requires))
         known = self._below.get(key, ())
         if below == known:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from itertools import islice
 from typing import Any
 
 from evenet_core.status import timestamp
@@ -31,14 +32,15 @@ class Journal:
 
     def add(self, kind: str, text: str, **fields: Any) -> None:
         self._seq += 1
-        event = {"seq": self._seq, "time": timestamp(self._now()), "kind": kind, "text": text, **fields}
-        self._events.append(event)
+        self._events.append({"seq": self._seq, "time": self._now(), "kind": kind, "text": text, **fields})
         self._grown.set()
         self._grown = asyncio.Event()
 
     def since(self, seq: int = 0) -> list[dict[str, Any]]:
         """Events after number `seq`, oldest first."""
-        return [event for event in self._events if event["seq"] > seq]
+        first = self._seq - len(self._events)
+        later = islice(self._events, max(0, seq - first), None)
+        return [event | {"time": timestamp(event["time"])} for event in later]
 
     async def follow(self, seq: int = 0) -> AsyncIterator[dict[str, Any]]:
         """Events after number `seq`, then new ones as they come."""

@@ -21,6 +21,7 @@ _UNSTABLE = (
     (re.compile(r"\b\d+(\.\d+)? m?s\b"), "SECONDS"),
     (re.compile(r"\b\d+ of \d+\b"), "# of #"),
     (re.compile(r"\b\d+ (items|rules|created|updated|deleted|to create|to update|to delete)\b"), r"# \1"),
+    (re.compile(r"\bfailed (once|\d+ times)"), "failed # times"),
     (re.compile(r"\bpid \d+"), "pid #"),
     (re.compile(r" +"), " "),
 )

@@ -8,9 +8,10 @@ connections: rules work both ways, as in EVE, so a rule that is taken away ends 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from evenet_core.linux.nft import NftChain, NftElement, text_digest
-from evenet_core.model.policy import Forward, VifPolicy
+from evenet_core.model.policy import Forward, PolicyRule, VifPolicy
 from evenet_core.model.values import IPAddress, IPNetwork
 from evenet_core.reconciler.item import Item
 from evenet_firewall.rules import INWARD, OUTWARD, host_sets, plain, rule_lines
@@ -27,14 +28,21 @@ def plan_vif(policy: VifPolicy) -> list[Item]:
     :raises NotSupported: a rule says something that cannot be matched; the interface stays closed.
     """
     kind = "routed" if policy.routed else "switched"
-    outward = [*_neighbours(policy), f"jump {kind}_out", *rule_lines(policy.rules, OUTWARD), DENY]
-    inward = [f"jump {kind}_in", *rule_lines(policy.rules, INWARD), DENY]
+    out, inside = _lines(policy.rules)
+    outward = [*_neighbours(policy), f"jump {kind}_out", *out, DENY]
+    inward = [f"jump {kind}_in", *inside, DENY]
     items: list[Item] = [*_identity(policy)]
     for name, entry, lines in (("out", "egress", outward), ("in", "ingress", inward)):
         chain = f"{name}-{policy.vif if _counts(policy) else text_digest(lines)}"
         items.append(NftChain(BRIDGE, TABLE, chain, tuple(lines), sets=host_sets(policy.rules)))
         items.append(element(entry, policy.vif, f"jump {chain}", family=BRIDGE))
     return items + [item for forward in policy.forwards for item in _forward(policy.bridge, forward)]
+
+
+@lru_cache(maxsize=1024)
+def _lines(rules: tuple[PolicyRule, ...]) -> tuple[list[str], list[str]]:
+    """Many apps have the same rules."""
+    return rule_lines(rules, OUTWARD), rule_lines(rules, INWARD)
 
 
 def _counts(policy: VifPolicy) -> bool:
