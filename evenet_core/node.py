@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -104,7 +104,7 @@ class Node:
         """Take over what runs: observe the kernel, read what was stored, plan, and repair what differs."""
         self._run_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
         self._kernel.open(self._respond_metadata, self._facts.values)
-        self._engine = Engine(self._kernel.drivers, self._kernel.exists, self._engine_event, naming=lambda name: self._names(name))
+        self._engine = Engine(self._kernel.drivers, self._kernel.exists, self._engine_event, naming=self._called)
         self._kernel.connect(self._engine)
         self._numbers = self._memory.numbers()
         self._config = self._memory.config() or DeviceConfig()
@@ -410,6 +410,9 @@ class Node:
         if event.item.kind in IP_KINDS and not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._look_at_ports)
+
+    def _called(self, name: Hashable) -> str:
+        return self._names(name)
 
     def _view(self) -> View:
         counts = self._engine.counts()

@@ -33,6 +33,7 @@ from evenet_core.reconciler.item import Change, Item, Op, Outcome
 
 __all__ = ["LinkDriver", "link_items", "lower_name"]
 
+MANY = 16  # changes in a batch from which it is cheaper to look at all links once
 STP_DELAY = 200  # centiseconds, the least that STP allows
 _TAP = re.compile(r"nbu\d+x\d+\Z")  # an app's interface that a hypervisor made
 
@@ -90,6 +91,7 @@ class LinkDriver:
     def __init__(self, rtnl: Rtnl) -> None:
         self._rtnl = rtnl
         self._ports = Ports(rtnl)
+        self._known: dict[str, LinkInfo] | None = None  # every link, while a large batch is prepared
 
     async def observe(self) -> Iterable[Item]:
         return link_items(await all_links(self._rtnl))
@@ -97,6 +99,7 @@ class LinkDriver:
     async def apply(self, changes: Sequence[Change]) -> Sequence[Outcome]:
         """Plain requests of the batch leave together; the steps of a PortBridge come one by one."""
         errors: list[Exception | None] = [None] * len(changes)
+        self._known = await all_links(self._rtnl) if len(changes) >= MANY else None
         requests: list[tuple[int, list[Message]]] = []
         descriptors: list[int] = []
         try:
@@ -106,6 +109,7 @@ class LinkDriver:
                     if isinstance(item, PortBridge | PortLink):
                         await self._flush(requests, errors)
                         await self._ports.apply(change)
+                        self._known = None
                     else:
                         requests.append((place, await self._requests(change, descriptors)))
                 except (DriverError, OSError) as error:
@@ -129,7 +133,7 @@ class LinkDriver:
         if isinstance(item, BridgePort):
             return await (self._part if change.op is Op.DELETE else self._join)(item, about)
         if change.op is Op.DELETE:
-            link = await find_link(self._rtnl, str(item.key[1]))
+            link = await self._find(str(item.key[1]))
             return [link_message(about, index=link.index, delete=True)] if link is not None and link.ours else []
         match item:
             case Bridge():
@@ -139,7 +143,7 @@ class LinkDriver:
         raise DriverError(f"{about}: links of type {type(item).__name__} are unknown here", retryable=False)
 
     async def _bridge(self, item: Bridge, about: str) -> list[Message]:
-        found = await find_link(self._rtnl, item.name)
+        found = await self._find(item.name)
         _refuse_foreign(found, item.name, "bridge")
         mask, delay = item.group_fwd_mask, STP_DELAY if item.stp else 0
         if found is not None:
@@ -160,7 +164,7 @@ class LinkDriver:
 
     async def _veth(self, item: Veth, about: str, descriptors: list[int]) -> list[Message]:
         master = await self._ours(item.master)
-        found = await find_link(self._rtnl, item.name)
+        found = await self._find(item.name)
         _refuse_foreign(found, item.name, "veth")
         namespace = open_namespace(item.namespace)
         descriptors.append(namespace)
@@ -178,6 +182,9 @@ class LinkDriver:
             ipv6_mode_message(about, NO_ADDRESS, name=item.name),
             link_message(about, name=item.name, up=True),
         ]
+
+    async def _find(self, name: str) -> LinkInfo | None:
+        return self._known.get(name) if self._known is not None else await find_link(self._rtnl, name)
 
     async def _resize_peer(self, item: Veth, namespace: int) -> None:
         """The app may have renamed its end: then its size is the app's business."""
@@ -206,7 +213,7 @@ class LinkDriver:
         return [link_message(about, index=link.index, master=0)]
 
     async def _ours(self, name: str) -> LinkInfo:
-        link = await find_link(self._rtnl, name)
+        link = await self._find(name)
         if link is None:
             raise DriverError(f"there is no link {name}")
         _refuse_foreign(link, name, "bridge")

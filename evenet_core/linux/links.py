@@ -25,6 +25,7 @@ __all__ = [
     "ipv6_mode_message",
     "is_whole",
     "link_called",
+    "link_head",
     "link_message",
     "refusals",
     "veth_info",
@@ -102,6 +103,17 @@ def _ipv6_mode(found: dict[int, memoryview]) -> int:
     families = netlink.attributes(found[_AF_SPEC], {_INET6}) if _AF_SPEC in found else {}
     inet6 = netlink.attributes(families[_INET6], {_ADDR_GEN_MODE}) if _INET6 in families else {}
     return netlink.integer(inet6.get(_ADDR_GEN_MODE))
+
+
+def link_head(reply: Reply) -> tuple[int, bool]:
+    """Index of the link that a message speaks of, and whether it is up.
+
+    :raises NetlinkError: the message is too short.
+    """
+    if len(reply.body) < _IFINFO.size:
+        raise NetlinkError("a link message that is too short")
+    _, _, index, flags, _ = _IFINFO.unpack_from(reply.body)
+    return index, bool(flags & UP)
 
 
 def is_whole(reply: Reply) -> bool:

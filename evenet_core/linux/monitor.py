@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from evenet_core.linux.address import address_item
 from evenet_core.linux.linkdriver import link_items
 from evenet_core.linux.linkmark import found_port, is_veth, lower_name
-from evenet_core.linux.links import LinkInfo, all_links, decode_link, is_whole
+from evenet_core.linux.links import LinkInfo, all_links, decode_link, is_whole, link_head
 from evenet_core.linux.listen import discard, waiting
 from evenet_core.linux.neighbour import neighbour_item
 from evenet_core.linux.netlink import NetlinkError, Reply, replies
@@ -38,9 +38,22 @@ KINDS = ("link", "address", "route", "rule", "neighbour")
 class _Burst:
     """What one reading of the socket said, the last word on each thing."""
 
-    links: dict[str, LinkInfo | None] = field(default_factory=dict)
+    last: dict[int, Reply] = field(default_factory=dict)  # by index of the link
+    went_down: set[int] = field(default_factory=set)  # for a moment at least
+    others: list[Reply] = field(default_factory=list)
+    links: dict[str, LinkInfo | None] = field(default_factory=dict)  # what each was before
     items: dict[ItemKey, tuple[Item, bool]] = field(default_factory=dict)
     routes_went: bool = False  # with an address the kernel removes the IPv4 routes from it without a word
+
+    def take(self, reply: Reply) -> None:
+        """Of a link that is being made the kernel tells again and again: only the last word is worth decoding."""
+        if reply.type not in (NEWLINK, DELLINK):
+            self.others.append(reply)
+        elif is_whole(reply):
+            index, up = link_head(reply)
+            self.last[index] = reply
+            if not up:
+                self.went_down.add(index)
 
 
 class NetlinkMonitor:
@@ -93,13 +106,19 @@ class NetlinkMonitor:
         try:
             for data in waiting(opened):
                 for reply in replies(data):
-                    self._take(reply, burst)
+                    burst.take(reply)
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise
             discard(opened)  # it is older than what is read now
             self._lost(KINDS)
             return await self._resync()
+        names = dict(self._names)  # a link that is gone by now still tells whose address went
+        for reply in burst.last.values():
+            self._take_link(decode_link(reply), _is_new(reply), burst)
+        names |= self._names
+        for reply in burst.others:
+            self._take_other(reply, names, burst)
         for item, present in burst.items.values():
             self._seen(item, present)
         if burst.routes_went:
@@ -109,15 +128,10 @@ class NetlinkMonitor:
         self._tell_links(burst)
         return self._changed_facts(burst.links)
 
-    def _take(self, reply: Reply, burst: _Burst) -> None:
-        present = reply.type & 3 == 0  # RTM_NEW*
-        if reply.type in (NEWLINK, DELLINK):
-            if is_whole(reply):
-                self._take_link(decode_link(reply), present, burst)
-            return
-        item = _decoded(reply, self._names)
+    def _take_other(self, reply: Reply, names: dict[int, str], burst: _Burst) -> None:
+        item = _decoded(reply, names)
         if item is not None:
-            burst.items[item.key] = (item, present)
+            burst.items[item.key] = (item, _is_new(reply))
             burst.routes_went |= reply.type == DELADDR
 
     def _take_link(self, link: LinkInfo, present: bool, burst: _Burst) -> None:
@@ -142,13 +156,14 @@ class NetlinkMonitor:
                 self._seen(item, False)
         for item in there.values():
             self._seen(item, True)
-        if any(self._takes_routes_along(name, link) for name, link in earlier.items()):
+        if any(self._takes_routes_along(name, link, burst.went_down) for name, link in earlier.items()):
             self._lost(("route",))
 
-    def _takes_routes_along(self, name: str, before: LinkInfo) -> bool:
+    def _takes_routes_along(self, name: str, before: LinkInfo, went_down: set[int]) -> bool:
         """The kernel removes the IPv4 routes of a link that goes or is set down without a word."""
         now = self._links.get(name)
-        return before.up and not is_veth(before.alias) and (now is None or not now.up)
+        stayed = now is not None and now.up and now.index not in went_down
+        return before.up and not is_veth(before.alias) and not stayed
 
     def _changed_facts(self, names: Iterable[str] | None = None) -> list[FactChange]:
         """Facts on these links (default: all) that are not what was told last."""
@@ -177,6 +192,10 @@ class NetlinkMonitor:
             kind=link.kind,
             ours=link.ours,
         )
+
+
+def _is_new(reply: Reply) -> bool:
+    return reply.type & 3 == 0  # RTM_NEW*
 
 
 def _decoded(reply: Reply, names: dict[int, str]) -> Item | None:

@@ -9,6 +9,7 @@ remembers it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evenet_core.apps.conflicts import conflicts
@@ -47,6 +48,8 @@ class Planner:
         self._adapters: dict[str, Adapter] = {}
         self._refused: Mapping[str, Mapping[str, str]] = {}
         self._resolved: dict[str, tuple[Mapping[str, Any], Instance]] = {}  # with the facts that it was made of
+        self._views: dict[str, Instance] = {}  # as interfaces see them, by key
+        self._planned: dict[ObjectId, _PlannedVif] = {}
         self._conflicts: tuple[Sequence[InstancePort], Mapping[str, str]] | None = None
 
     def load(self, inputs: Inputs) -> set[ObjectId]:
@@ -61,8 +64,10 @@ class Planner:
         self._conflicts = None
         for gone in before.keys() - after.keys():
             self.errors.pop(gone, None)
+            self._planned.pop(gone, None)
             if gone[0] == "instance":
                 self.instances.pop(gone[1], None)
+                self._views.pop(gone[1], None)
         return {name for name, value in after.items() if name not in before or before[name] != value}
 
     def plan(self, name: ObjectId, facts: Facts) -> Sequence[Planned]:
@@ -74,7 +79,7 @@ class Planner:
             case ("instance", key):
                 self._plan_instance(key, facts, answers)
             case ("vif", *_):
-                self._plan_vif(self._vifs[name], facts, answers)
+                self._plan_vif(name, facts, answers)
             case _:
                 self._plan_device(facts, answers)
         self.errors[name] = answers.errors
@@ -138,8 +143,29 @@ class Planner:
         if instance.gateway is not None and instance.gateway.version == 4:
             answers.add(MetadataService(key, instance.bridge, str(instance.gateway.ip)))
 
-    def _plan_vif(self, vif: Vif, facts: Facts, answers: _Answers) -> None:
-        instance = self.resolve(vif.instance, facts)
+    def _plan_vif(self, name: ObjectId, facts: Facts, answers: _Answers) -> None:
+        """An interface is planned anew only when what it can see of its instance has changed, or a fact it read."""
+        vif = self._vifs[name]
+        instance = self._seen_by_vifs(self.resolve(vif.instance, facts))
+        known = self._planned.get(name)
+        if known is not None and known.holds(instance, vif, facts):
+            answers.items, answers.errors = list(known.items), list(known.errors)
+            return
+        seen = _Recorded(facts)
+        self._plan_vif_anew(instance, vif, seen, answers)
+        self._planned[name] = _PlannedVif(instance, vif, seen.values, tuple(answers.items), tuple(answers.errors))
+
+    def _seen_by_vifs(self, instance: Instance) -> Instance:
+        """The instance without what changes with the state of its ports; the same object while that is the same."""
+        ports = tuple(replace(port, carrier=True, gateways=(), dns=(), ntp=()) for port in instance.ports)
+        seen = replace(instance, ports=ports, routes=(), dns_servers=(), app_ntp=(), error="")
+        before = self._views.get(instance.config.key)
+        if before == seen:
+            return before
+        self._views[instance.config.key] = seen
+        return seen
+
+    def _plan_vif_anew(self, instance: Instance, vif: Vif, facts: Facts, answers: _Answers) -> None:
         if instance.blocked:
             answers.errors.append(f"network instance {instance.config.name} is not built")
         elif vif.error:
@@ -167,6 +193,21 @@ class Planner:
             answers.add(item)
         policy = device_policy(inputs.adapters, inputs.config)
         answers.take(self._plugins.plan_firewall(policy, facts), "no installed plugin realises the firewall")
+
+
+@dataclass(frozen=True, slots=True)
+class _PlannedVif:
+    """What planning an interface came to, and what it was made of."""
+
+    instance: Instance
+    vif: Vif
+    facts: Mapping[str, Any]
+    items: tuple[Planned, ...]
+    errors: tuple[str, ...]
+
+    def holds(self, instance: Instance, vif: Vif, facts: Facts) -> bool:
+        same = self.instance is instance and (self.vif is vif or self.vif == vif)
+        return same and all(facts.get(name) == value for name, value in self.facts.items())
 
 
 class _Recorded(Facts):

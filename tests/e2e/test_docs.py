@@ -17,7 +17,7 @@ from tests.support.site import EVENET
 
 pytestmark = pytest.mark.root
 
-PATIENCE = 20.0  # seconds in which what a page shows must have come true
+PATIENCE = 40.0  # seconds in which what a page shows must have come true
 SHOWN_ONLY = "shown"  # ```console shown: needs what a lab has not, or does not end
 CHANGES = {"apply", "confirm", "up", "down", "link"}  # commands that are not to be tried twice
 
