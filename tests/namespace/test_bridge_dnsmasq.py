@@ -210,6 +210,7 @@ def test_a_gateway_is_not_told_to_go_by_itself(site: Site) -> None:
 
 def test_one_more_app_interrupts_nobody(site: Site) -> None:
     _, before = site.load(app("app1", "ni"))
+    assert site.lease("app1")["ip"] == "10.50.0.128"
 
     _, after = site.load(app("app1", "ni"), app("app2", "ni"))
     lease = site.lease("app2")

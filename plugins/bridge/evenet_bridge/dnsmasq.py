@@ -1,8 +1,9 @@
 """Addresses and names of a local network instance: the configuration of its dnsmasq. Pure.
 
 What changes often stands in files that dnsmasq reads again on SIGHUP: upstream servers, the record of each app's
-interface, names. What is left restarts it, in some 20 ms: leases are not written down (`leasefile-ro`), because each
-is decided by a record; after a restart a client that renews gets its own address again (`dhcp-authoritative`).
+interface, names. What is left restarts it, in some 20 ms: it begins with an empty lease file, because each lease is
+decided by a record; after a restart a client that renews gets its own address again (`dhcp-authoritative`). (Without
+any lease file, `leasefile-ro`, dnsmasq 2.90 dies of the first SIGHUP after a lease.)
 
 dnsmasq remembers a lease until it ends, even if the record is gone, and would refuse the address to another MAC. An
 address that passed on (`Vif.passed_on`) is therefore named in the main file: that restarts dnsmasq and it forgets.
@@ -42,7 +43,7 @@ cache-size=1000
 quiet-dhcp
 quiet-dhcp6
 quiet-ra
-leasefile-ro
+dhcp-leasefile={dir}/leases
 dhcp-authoritative
 dhcp-ignore-names
 dhcp-lease-max=65536
@@ -66,7 +67,7 @@ def plan_dnsmasq(instance: Instance) -> Daemon:
     return Daemon(
         service_name(instance.bridge),
         argv=("dnsmasq", "--keep-in-foreground", "--conf-file={dir}/dnsmasq.conf"),
-        files=(("dnsmasq.conf", COMMON + _lines(config)),),
+        files=(("dnsmasq.conf", COMMON + _lines(config)), ("leases", "")),
         reloadable=(
             ("servers+r", _lines(_servers(instance))),
             ("dhcp-hosts+r", _lines(_record(instance, vif) for vif in vifs)),
