@@ -167,6 +167,17 @@ def test_a_head_has_no_body() -> None:
     assert said(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n") == (200, b"")
 
 
+def test_a_large_answer_arrives_whole_though_the_client_says_more_than_was_asked() -> None:
+    large = os.urandom(4 << 20)
+
+    async def answer(_: Request) -> Response:
+        return Response(200, "text/plain", large)
+
+    status, body = said(GET + b"x" * 200_000, answer)
+
+    assert (status, body == large) == (200, True)
+
+
 @pytest.mark.parametrize("status", [204, 304])
 def test_an_answer_that_has_no_body_has_none(status: int) -> None:
     async def answer(_: Request) -> Response:
