@@ -1,18 +1,25 @@
-"""Pages that show a lab are run from top to bottom: each command does what it did when it was written down."""
+"""Pages that show a lab are run from top to bottom: each command does what it did when it was written down.
+
+The README's demo and the reference of the status are held against what really comes out, too.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.docs import ROOT, Step, pages, steps, told
+from tests.e2e.conftest import StartSite
+from tests.support.docs import ROOT, Step, fences, pages, steps, told
 from tests.support.site import EVENET
 
 pytestmark = pytest.mark.root
@@ -101,3 +108,47 @@ def evenet(*arguments: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         cwd=ROOT,
     )
+
+
+def test_the_readme_shows_what_the_demo_prints() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    [shown] = [fence.text for fence in fences(ROOT / "README.md") if fence.text.startswith("==")]
+    command = (sys.executable, str(ROOT / "examples" / "demo.py"), "--fast")
+
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout
+    assert set(without_pids(shown)) - set(without_pids(done.stdout)) == set()
+
+
+def without_pids(text: str) -> list[str]:
+    return [re.sub(r"agent \d+", "agent #", line) for line in told(text.splitlines())]
+
+
+def test_the_reference_of_the_status_has_every_field(site: StartSite) -> None:
+    case = ROOT / "tests" / "cases" / "local-ni-multiple-ports"
+    lab = site("local-ni-multiple-ports", "--device-config", str(case / "device-config.json"))
+    page = (ROOT / "docs" / "reference" / "status.md").read_text()
+    described = set(re.findall(r"^\| `([\w.\[\]]+)` \| (?!holds)", page, re.MULTILINE))
+
+    there = set(field_names(lab.status()))
+
+    states = {"failed", "converging", "degraded", "converged"}
+    problems = {name for name in described if name.startswith("problems[]")}  # there is none
+    assert described - states - problems == there
+
+
+def field_names(value: Any, path: str = "") -> Iterator[str]:
+    """Paths of the fields of a document; a list of values is a field, one of objects is many."""
+    match value:
+        case dict():
+            for name, member in value.items():
+                yield from field_names(member, f"{path}.{name}".lstrip("."))
+        case [dict(), *_]:
+            for member in value:
+                yield from field_names(member, f"{path}[]")
+        case [] if path == "problems":
+            return
+        case _:
+            yield path
