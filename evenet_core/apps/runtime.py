@@ -22,13 +22,13 @@ def runtime_document(config: DeviceConfig, vifs: Mapping[str, Sequence[Vif]]) ->
     for members in vifs.values():
         for vif in members:
             by_app.setdefault(vif.app_key, []).append(vif)
-    routes = [route for i in config.network_instances if i.active for route in i.routes if route.gateway is not None]
+    routes = [(i.key, route) for i in config.network_instances if i.active for route in i.routes]
     found = []
     for app in config.apps:
         if app.active:
-            mine = sorted(by_app.get(app.key, []), key=lambda vif: vif.guest_ifname)
-            addresses = {address for vif in mine for address in vif.addresses}
-            behind = dict.fromkeys(str(route.destination) for route in routes if route.gateway in addresses)
+            mine = sorted(by_app.get(app.key, []), key=_place)
+            addresses = {(vif.instance, address) for vif in mine for address in vif.addresses}
+            behind = dict.fromkeys(str(route.destination) for key, route in routes if (key, route.gateway) in addresses)
             found.append(
                 {
                     "name": app.name,
@@ -39,6 +39,11 @@ def runtime_document(config: DeviceConfig, vifs: Mapping[str, Sequence[Vif]]) ->
                 }
             )
     return found
+
+
+def _place(vif: Vif) -> tuple[int, str]:
+    """Order of an app's interfaces: eth2 comes before eth10."""
+    return len(vif.guest_ifname), vif.guest_ifname
 
 
 def _interface(vif: Vif) -> dict[str, Any]:
