@@ -1,6 +1,6 @@
 """Settings of the agent on this machine, as opposed to the config of the node's networking.
 
-A YAML file, by default /etc/evenet/settings.yaml; every key may be left out:
+A YAML file, by default /etc/evenet/settings.yaml; every key may be left out (docs/reference/settings.md):
 
     controller:
       url: https://controller.example.com/api/v2/edgedevice/ping

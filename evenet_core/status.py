@@ -1,4 +1,4 @@
-"""The status document: `evenet status --json`, a contract that other software parses (docs/reference/cli.md)."""
+"""The status document: `evenet status --json`, a contract that other software parses (docs/reference/status.md)."""
 
 from __future__ import annotations
 

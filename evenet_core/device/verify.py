@@ -12,8 +12,6 @@ Rules for this file: no clock, no socket; `step` gets the time and returns comma
 | waiting | `Timer` | no address within the budget: the next candidate |
 | committed | `Timer` | periodic test; a fallback tries the top again after `better_interval` |
 | committed | `Verdicts` bad twice | tried from the top |
-
-Issue "device" goes deep; the table is what holds today.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The status document against its contract (docs/reference/cli.md), and that it says what is wrong now."""
+"""The status document against its contract (docs/reference/status.md), and that it says what is wrong now."""
 
 from __future__ import annotations
 
