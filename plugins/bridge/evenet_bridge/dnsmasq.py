@@ -1,9 +1,9 @@
 """Addresses and names of a local network instance: the configuration of its dnsmasq. Pure.
 
 What changes often stands in files that dnsmasq reads again on SIGHUP: upstream servers, the record of each app's
-interface, names. What is left restarts it, in some 20 ms: it begins with an empty lease file, because each lease is
-decided by a record; after a restart a client that renews gets its own address again (`dhcp-authoritative`). (Without
-any lease file, `leasefile-ro`, dnsmasq 2.90 dies of the first SIGHUP after a lease.)
+interface, names. What is left restarts it, in some 20 ms; it keeps no leases on disk, because each lease is decided by
+a record: a client that renews gets its own address again (`dhcp-authoritative`). Those records must set no tags, for
+dnsmasq 2.90 dies when it reads a tagged one again after a lease; who needs other options is named by `dhcp-mac`.
 
 dnsmasq remembers a lease until it ends, even if the record is gone, and would refuse the address to another MAC. An
 address that passed on (`Vif.passed_on`) is therefore named in the main file: that restarts dnsmasq and it forgets.
@@ -25,7 +25,6 @@ from evenet_core.reconciler.item import Requires
 __all__ = ["plan_dnsmasq", "service_name"]
 
 LEASE = "60m"
-ENDPOINT = "endpoint"  # tag of apps that are no gateway
 FIREWALL_TABLE = "bridge#evenet"  # where the sets of host rules are
 
 # dnsmasq(8). `static` ranges serve nobody but those that have a record.
@@ -43,7 +42,7 @@ cache-size=1000
 quiet-dhcp
 quiet-dhcp6
 quiet-ra
-dhcp-leasefile={dir}/leases
+leasefile-ro
 dhcp-authoritative
 dhcp-ignore-names
 dhcp-lease-max=65536
@@ -67,10 +66,10 @@ def plan_dnsmasq(instance: Instance) -> Daemon:
     return Daemon(
         service_name(instance.bridge),
         argv=("dnsmasq", "--keep-in-foreground", "--conf-file={dir}/dnsmasq.conf"),
-        files=(("dnsmasq.conf", COMMON + _lines(config)), ("leases", "")),
+        files=(("dnsmasq.conf", COMMON + _lines(config)),),
         reloadable=(
             ("servers+r", _lines(_servers(instance))),
-            ("dhcp-hosts+r", _lines(_record(instance, vif) for vif in vifs)),
+            ("dhcp-hosts+r", _lines(map(_record, vifs))),
             ("names+r", _lines(_hosts(instance, vifs))),
         ),
         needs=(Requires(address_key(instance.bridge, gateway), "it listens at this address"),),
@@ -116,20 +115,22 @@ def _options(instance: Instance, vifs: Sequence[Vif]) -> Iterable[str]:
     if times:
         yield _option("ntp-server", times)
     yield _option("mtu", [str(instance.mtu)])
-    yield from _routes(ENDPOINT, instance.app_routes)
+    yield from _routes(instance.app_routes)
     for vif in vifs:
-        if _is_gateway(instance, vif):
-            yield from _routes(_tag(instance, vif), [r for r in instance.app_routes if not _is_own(r, vif)])
+        if any(route.via in vif.addresses for route in instance.app_routes):
+            tag = f"gateway-{vif.addresses[0]}"
+            yield f"dhcp-mac=set:{tag},{vif.mac}"
+            yield from _routes([route for route in instance.app_routes if not _is_own(route, vif)], tag)
 
 
-def _routes(tag: str, routes: Sequence[InstanceRoute]) -> Iterable[str]:
+def _routes(routes: Sequence[InstanceRoute], tag: str = "") -> Iterable[str]:
     """Classless routes (RFC 3442), each destination once; the default among them also as router, for old clients."""
     ways: dict[str, str] = {}
     for route in routes:
         ways.setdefault(str(route.destination), str(route.via) if route.via is not None else "0.0.0.0")
     default = ways.get("0.0.0.0/0")
     yield _option("router", [default] if default else [], tag)
-    if ways:
+    if ways or tag:
         yield _option("classless-static-route", [part for way in ways.items() for part in way], tag)
 
 
@@ -149,28 +150,18 @@ def _option(name: str, values: Sequence[str], tag: str = "", family: str = "opti
     return f"dhcp-option={start}{family}:{','.join((name, *values))}"
 
 
-def _record(instance: Instance, vif: Vif) -> str:
+def _record(vif: Vif) -> str:
     """Who the interface is: by its MAC alone, so that whatever runs in the app gets the same address."""
     [address, *_] = vif.addresses
     where = f"[{address}]" if address.version == 6 else str(address)
     client = ["id:*"] if address.version == 4 else []
     name = [vif.app_key] if is_dns_name(vif.app_key) and "." not in vif.app_key else []
-    return ",".join([vif.mac, *client, f"set:{_tag(instance, vif)}", where, *name])
+    return ",".join([vif.mac, *client, where, *name])
 
 
 def _is_own(route: InstanceRoute, vif: Vif) -> bool:
     """Whether a route leads through this interface, or to it."""
     return route.via in vif.addresses or route.destination in map(ip_network, vif.addresses)
-
-
-def _is_gateway(instance: Instance, vif: Vif) -> bool:
-    return any(route.via in vif.addresses for route in instance.app_routes)
-
-
-def _tag(instance: Instance, vif: Vif) -> str:
-    if not _is_gateway(instance, vif):
-        return ENDPOINT
-    return f"gateway-{int(vif.addresses[0]):x}"
 
 
 # -- DNS ----------------------------------------------------------------------------------------------
