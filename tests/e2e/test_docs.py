@@ -22,7 +22,7 @@ from tests.e2e.conftest import StartSite
 from tests.support.docs import ROOT, Step, fences, pages, steps, told
 from tests.support.site import EVENET
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 
 PATIENCE = 40.0  # seconds in which what a page shows must have come true
 SHOWN_ONLY = "shown"  # ```console shown: needs what a lab has not, or does not end
