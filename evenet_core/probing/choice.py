@@ -73,14 +73,14 @@ def choose(
     best = _best(candidates, incumbent, cheaper, stronger)
     if incumbent is None or best is incumbent or best.settled_at <= now or not _good_enough(incumbent, best):
         return Choice(best.label, _because(best, incumbent, candidates, cheaper))
-    settled = [candidate for candidate in candidates if candidate is incumbent or candidate.settled_at <= now]
-    meanwhile = _best(settled, incumbent, cheaper, stronger)
+    serving = [candidate for candidate in candidates if candidate.settled_at <= now and _good_enough(candidate, best)]
+    meanwhile = _best([incumbent, *serving], incumbent, cheaper, stronger)
     return Choice(meanwhile.label, f"{best.label} works again and is returned to if it stays so", best.settled_at)
 
 
-def _good_enough(incumbent: Candidate, best: Candidate) -> bool:
-    """Whether the port in use serves until a better one has proved itself."""
-    return incumbent.standing in {Standing.ANSWERS, Standing.UNPROBED, best.standing}
+def _good_enough(candidate: Candidate, best: Candidate) -> bool:
+    """Whether a port serves until the best one has proved itself."""
+    return candidate.standing in {Standing.ANSWERS, Standing.UNPROBED, best.standing}
 
 
 def _best(candidates: Sequence[Candidate], incumbent: Candidate | None, cheaper: bool, stronger: bool) -> Candidate:
