@@ -137,7 +137,10 @@ class NetlinkMonitor:
     def _take_link(self, link: LinkInfo, present: bool, burst: _Burst) -> None:
         before = self._names.get(link.index)
         if before is not None and (before != link.name or not present):
-            burst.links.setdefault(before, self._links.pop(before, None))
+            holder = self._links.get(before)
+            burst.links.setdefault(before, holder)
+            if holder is not None and holder.index == link.index:  # else another link has taken the name over
+                del self._links[before]
             del self._names[link.index]
         if present:
             burst.links.setdefault(link.name, self._links.get(link.name))

@@ -147,6 +147,26 @@ def test_a_renamed_link_is_gone_under_its_old_name(port: str) -> None:
     listening(story)
 
 
+def test_a_name_that_passes_from_one_link_to_another_and_back_is_told_of_who_has_it(port: str) -> None:
+    """The steps of one change are read at once, and of each link the last word only."""
+
+    async def story(listener: Listener) -> None:
+        index = listener.facts[port].index
+        run("ip", "link", "set", port, "down", "name", "kport")
+        run("ip", "link", "add", port, "type", "bridge")
+        run("ip", "link", "set", "kport", "master", port, "up")
+        await listener.until(lambda: "kport" in listener.facts and listener.facts["kport"].master == port)
+        assert listener.facts[port].kind == "bridge"
+
+        run("ip", "link", "set", "kport", "nomaster", "down")
+        run("ip", "link", "del", port)
+        run("ip", "link", "set", "kport", "name", port)
+        await listener.until(lambda: "kport" not in listener.facts)
+        assert listener.facts[port].index == index
+
+    listening(story)
+
+
 def test_an_adapter_of_ours_is_told_with_its_port_and_its_mark(rtnl: Rtnl, port: str) -> None:
     async def story(listener: Listener) -> None:
         await create(LinkDriver(rtnl), PortBridge(port))
