@@ -23,7 +23,7 @@ from evenet_core.model.instances import NetworkInstance
 from evenet_core.model.metadata import MetadataRequest, MetadataResponse
 from evenet_core.reconciler.item import Change, Op
 from tests.support.instances import app, local, resolve, vifs_of
-from tests.support.kernel import create, delete, refusal, run, there, update
+from tests.support.kernel import add_address, create, delete, refusal, run, there, update
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("netns")]
 
@@ -57,7 +57,7 @@ class Site:
         run("ip", "link", "add", name, "type", "bridge")
         run("ip", "link", "set", name, "up")
         for address in addresses:
-            run("ip", "address", "add", address, "dev", name, *(["nodad"] if ":" in address else []))
+            add_address(address, name)
 
     def plug(self, name: str, bridge: str, *addresses: str, gateway: str = "") -> None:
         """An app, whose interface is on a bridge."""
@@ -70,7 +70,7 @@ class Site:
             run("ip", "link", "set", "lo", "up")
             run("ip", "link", "set", f"w{name}", "up")
             for address in addresses:
-                run("ip", "address", "add", address, "dev", f"w{name}", *(["nodad"] if ":" in address else []))
+                add_address(address, f"w{name}")
             if gateway:
                 run("ip", "route", "add", "default", "via", gateway)
 
@@ -189,7 +189,7 @@ def test_nobody_reaches_the_service_by_a_port_of_the_node() -> None:
     async def story(site: Site) -> None:
         run("ip", "link", "add", "eth0", "type", "bridge")  # any link that is not of this network
         run("ip", "link", "set", "eth0", "up")
-        run("ip", "address", "add", "172.22.10.5/24", "dev", "eth0")
+        add_address("172.22.10.5/24", "eth0")
         site.plug("far", "eth0", "172.22.10.9/24", gateway="172.22.10.5")
         await create(site.driver, LEFT)
 
@@ -204,7 +204,7 @@ def test_nobody_reaches_the_service_by_a_port_of_the_node() -> None:
 
 def test_only_the_address_of_the_service_answers() -> None:
     async def story(site: Site) -> None:
-        run("ip", "address", "add", "10.50.0.77/24", "dev", "bn1")
+        add_address("10.50.0.77/24", "bn1")
         await create(site.driver, LEFT)
 
         with pytest.raises(ConnectionRefusedError):
@@ -229,7 +229,7 @@ def test_two_networks_with_the_same_address_are_told_apart() -> None:
 
 def test_a_service_has_an_address_of_either_family() -> None:
     async def story(site: Site) -> None:
-        run("ip", "address", "add", "fd50::1/64", "dev", "bn1", "nodad")
+        add_address("fd50::1/64", "bn1")
         site.plug("six", "bn1", "fd50::2/64")
         await create(site.driver, MetadataService("left", "bn1", "fd50::1"))
 
@@ -386,7 +386,7 @@ def test_to_create_what_is_served_disturbs_nobody() -> None:
 def test_a_service_that_changes_serves_at_its_new_address_only() -> None:
     async def story(site: Site) -> None:
         moved = MetadataService("left", "bn1", "10.50.0.9")
-        run("ip", "address", "add", "10.50.0.9/24", "dev", "bn1")
+        add_address("10.50.0.9/24", "bn1")
         await create(site.driver, LEFT)
 
         await update(site.driver, LEFT, moved)
@@ -401,7 +401,7 @@ def test_a_service_that_changes_serves_at_its_new_address_only() -> None:
 
 def test_services_that_exchange_their_addresses_do_so_in_one_round() -> None:
     async def story(site: Site) -> None:
-        run("ip", "address", "add", "10.50.0.9/24", "dev", "bn1")
+        add_address("10.50.0.9/24", "bn1")
         first, second = LEFT, MetadataService("second", "bn1", "10.50.0.9")
         first_then = MetadataService("left", "bn1", "10.50.0.9")
         second_then = MetadataService("second", "bn1", "10.50.0.1")
@@ -573,7 +573,7 @@ def test_a_service_outlives_its_address_which_comes_back() -> None:
     async def story(site: Site) -> None:
         await create(site.driver, LEFT)
         run("ip", "address", "delete", "10.50.0.1/24", "dev", "bn1")
-        run("ip", "address", "add", "10.50.0.1/24", "dev", "bn1")
+        add_address("10.50.0.1/24", "bn1")
 
         assert await there(site.driver) == {LEFT}
         assert await site.ask("two") == (200, "left 10.50.0.3")

@@ -20,7 +20,7 @@ from evenet_core.linux.daemondriver import DaemonDriver
 from evenet_core.model.adapters import Adapter
 from evenet_core.model.addressing import Addressing
 from evenet_core.planning.names import plan_names
-from tests.support.kernel import create, delete, run, update
+from tests.support.kernel import add_address, create, delete, update
 from tests.support.uplinks import Uplink, uplinks
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("netns")]
@@ -187,8 +187,8 @@ def test_other_servers_are_asked_without_a_restart(ports: list[Uplink], open_pat
 
 def test_a_link_local_server_is_asked_on_its_link(ports: list[Uplink], open_path: Path) -> None:
     for number, port in enumerate(ports):
-        port.run("ip", "address", "add", "fe80::1/64", "dev", f"world{number}", "nodad")
-        run("ip", "address", "add", f"fe80::{number}a/64", "dev", port.ifname, "nodad")
+        port.add_address("fe80::1/64", f"world{number}")
+        add_address(f"fe80::{number}a/64", port.ifname)
 
     async def main() -> None:
         async with forwarder(open_path) as names:

@@ -15,7 +15,7 @@ import pytest
 from evenet_core.probing.icmp import ping, probe_icmp
 from evenet_core.probing.request import Cause, Egress, Probe, ProbeError, ProbeRequest
 from evenet_core.probing.tcp import probe_tcp
-from tests.support.kernel import run
+from tests.support.kernel import add_address
 from tests.support.uplinks import CONTROLLER, NAME, Uplink, uplinks
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("netns")]
@@ -67,8 +67,8 @@ def test_the_router_on_the_link_answers_a_ping(wan: Uplink, version: int) -> Non
 
 
 def test_a_link_local_router_answers_a_ping(wan: Uplink) -> None:
-    run("ip", "address", "add", "fe80::2/64", "dev", "eth0", "nodad")
-    wan.run("ip", "address", "add", "fe80::1/64", "dev", "world0", "nodad")
+    add_address("fe80::2/64", "eth0")
+    wan.add_address("fe80::1/64", "world0")
     egress = Egress("eth0", (*wan.addresses, ip_address("fe80::2")))
 
     assert answers(wan, probe_icmp, ask(wan, "fe80::1", egress=egress)) > 0

@@ -27,7 +27,7 @@ from evenet_core.model.policy import DevicePolicy, FirewallPolicy, Forward, Inst
 from evenet_core.reconciler.fragments import Wanted
 from evenet_core.reconciler.item import Change, Item, ItemKey
 from evenet_core.reconciler.plan import diff
-from tests.support.kernel import run
+from tests.support.kernel import add_address, run
 
 __all__ = ["BRIDGED_FRAMES", "DEVICE", "INSTANCES", "Node", "app", "switched"]
 
@@ -246,5 +246,5 @@ def _settings(place: str) -> None:
 def _addresses(link: str, name: str) -> None:
     four, six = ADDRESSES[name]
     run("ip", "link", "set", link, "up")
-    run("ip", "address", "add", f"{four}/24", "dev", link)
-    run("ip", "address", "add", f"{six}/64", "dev", link, "nodad")
+    add_address(f"{four}/24", link)
+    add_address(f"{six}/64", link)

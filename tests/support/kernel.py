@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Sequence
+from ipaddress import ip_interface
+from time import monotonic
 from typing import Any
 
 from evenet_core.reconciler.item import Change, Driver, Item, Op
 
-__all__ = ["create", "delete", "ip", "refusal", "run", "there", "update"]
+__all__ = ["add_address", "create", "delete", "ip", "refusal", "run", "there", "update"]
 
 
 def run(*command: str) -> str:
@@ -19,6 +21,20 @@ def run(*command: str) -> str:
 def ip(*arguments: str) -> Any:
     """Output of `ip -j` in the present namespace."""
     return json.loads(run("ip", "-j", "-d", *arguments) or "[]")
+
+
+def add_address(address: str, link: str, *options: str) -> None:
+    """Give a link of the present namespace an address; when this returns, packets to it are taken.
+
+    The kernel says that it has an IPv6 address some moments before it has: while other tests make it busy, a packet
+    that comes at once is lost.
+    """
+    own = ip_interface(address).ip
+    six = own.version == 6
+    run("ip", "address", "add", address, "dev", link, *options, *(["nodad"] if six else []))
+    deadline = monotonic() + 20
+    while six and f"local {own} dev {link}" not in run("ip", "-6", "route", "show", "table", "local"):
+        assert monotonic() < deadline, f"{link} does not get {address}"
 
 
 async def create(driver: Driver, *items: Item) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 from evenet_core.linux.netns import inside, make_namespace
 from evenet_core.model.values import IPAddress
 from evenet_core.probing.request import Egress
-from tests.support.kernel import run
+from tests.support.kernel import add_address, run
 
 __all__ = ["CONTROLLER", "NAME", "Uplink", "uplinks"]
 
@@ -75,15 +75,12 @@ class Uplink:
         run("ip", "link", "add", self.ifname, "type", "veth", "peer", "name", self._world, "netns", place)
         self.run("ip", "link", "set", "lo", "up")
         for address in CONTROLLER.values():
-            self.run("ip", "address", "add", address, "dev", "lo")
+            self.add_address(address, "lo")
         self.run("ip", "link", "set", self._world, "up")
         run("ip", "link", "set", self.ifname, "up")
         for version, length in ((4, 24), (6, 64)):
-            self.run(
-                "ip", "address", "add", f"{self.router[version]}/{length}", "dev", self._world, *self._quick(version)
-            )
-            address = f"{self.own[version]}/{length}"
-            run("ip", "address", "add", address, "dev", self.ifname, "noprefixroute", *self._quick(version))
+            self.add_address(f"{self.router[version]}/{length}", self._world)
+            add_address(f"{self.own[version]}/{length}", self.ifname, "noprefixroute")
             self._route(version, length)
 
     def _route(self, version: int, length: int) -> None:
@@ -96,14 +93,15 @@ class Uplink:
         run(*ip, "route", "add", network, "dev", self.ifname, *table)
         run(*ip, "route", "add", "default", "via", self.router[version], "dev", self.ifname, *table)
 
-    @staticmethod
-    def _quick(version: int) -> tuple[str, ...]:
-        return ("nodad",) if version == 6 else ()
-
     def run(self, *command: str) -> str:
         """A program in the port's network."""
         with inside(self._namespace):
             return run(*command)
+
+    def add_address(self, address: str, link: str) -> None:
+        """One more address in the port's network."""
+        with inside(self._namespace):
+            add_address(address, link)
 
     # -- what goes wrong ------------------------------------------------------------------------------
 

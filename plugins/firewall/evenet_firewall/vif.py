@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 from evenet_core.linux.nft import NftChain, NftElement, text_digest
 from evenet_core.model.policy import Forward, PolicyRule, VifPolicy
@@ -58,14 +59,17 @@ def _identity(policy: VifPolicy) -> Iterable[NftElement]:
     for name, addresses in (("own", policy.addresses), ("gateways", policy.gateways)):
         for address in addresses:
             yield element(f"{name}{address.version}", f"{policy.vif} . {address}", family=BRIDGE)
-    for network in policy.behind:
-        for part in _parts(network):
-            yield element(f"behind{network.version}", f"{policy.vif} . {plain(part)}", family=BRIDGE)
+    for network in _disjoint(policy.behind):
+        yield element(f"behind{network.version}", f"{policy.vif} . {plain(network)}", family=BRIDGE)
 
 
-def _parts(network: IPNetwork) -> Iterable[IPNetwork]:
-    """nft shows everything as something else than it was given."""
-    return network.subnets() if network.prefixlen == 0 else (network,)
+def _disjoint(networks: Iterable[IPNetwork]) -> Iterable[IPNetwork]:
+    """An interval set takes no element that overlaps another, and shows everything as something else than "all"."""
+    four = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
+    six = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
+    disjoint: list[IPNetwork] = [*four, *six]
+    for network in disjoint:
+        yield from network.subnets() if network.prefixlen == 0 else (network,)
 
 
 def _forward(bridge: str, forward: Forward) -> list[Item]:
