@@ -19,7 +19,7 @@ from evenet_core.model.hardware import PortDevice, PortIdentity, PortQuirks
 from evenet_core.model.policy import FirewallPolicy
 from evenet_core.model.resolved import Instance, Vif
 from evenet_core.reconciler.facts import Facts, Monitor
-from evenet_core.reconciler.item import Driver, Item
+from evenet_core.reconciler.item import Driver, Item, Requires
 
 if TYPE_CHECKING:
     from evenet_core.linux.rtnl import Rtnl
@@ -99,12 +99,18 @@ class EvenetSpec:
         """Items of this network instance, except those of its VIFs."""
 
     @hookspec(firstresult=True)
-    def evenet_plan_vif(self, instance: Instance, vif: Vif, facts: Facts) -> list[Item] | None:
-        """Items of one app's interface."""
+    def evenet_plan_vif(
+        self, instance: Instance, vif: Vif, facts: Facts, needs: tuple[Requires, ...]
+    ) -> list[Item] | None:
+        """Items of one app's interface. Its link requires `needs`: what must be in force before it can be used."""
 
     @hookspec(firstresult=True)
     def evenet_plan_firewall(self, policy: FirewallPolicy, facts: Facts) -> list[Item] | None:
-        """Items of the firewall in use that realise this policy."""
+        """Items of the firewall in use that realise this policy.
+
+        Of a `VifPolicy` the last item is the one that opens the interface: whatever the policy becomes, its key stays,
+        and the interface is made after it, so that no packet of the app meets a closed door.
+        """
 
     @hookspec
     def evenet_probes(self) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ from evenet_core.model.plain import from_plain, to_plain
 from evenet_core.model.policy import FirewallPolicy
 from evenet_core.model.resolved import Instance, Vif
 from evenet_core.reconciler.facts import Facts, Monitor
-from evenet_core.reconciler.item import Driver, Item
+from evenet_core.reconciler.item import Driver, Item, Requires
 
 __all__ = ["GROUP", "Answer", "Found", "Plugins"]
 
@@ -84,9 +84,9 @@ class Plugins:
         what = f"network instance {instance.config.name}"
         return self._plan("evenet_plan_network_instance", what, instance=instance, facts=facts)
 
-    def plan_vif(self, instance: Instance, vif: Vif, facts: Facts) -> Answer:
+    def plan_vif(self, instance: Instance, vif: Vif, facts: Facts, needs: tuple[Requires, ...]) -> Answer:
         what = f"interface {vif.name} of app {vif.app}"
-        return self._plan("evenet_plan_vif", what, instance=instance, vif=vif, facts=facts)
+        return self._plan("evenet_plan_vif", what, instance=instance, vif=vif, facts=facts, needs=needs)
 
     def plan_firewall(self, policy: FirewallPolicy, facts: Facts) -> Answer:
         return self._plan("evenet_plan_firewall", type(policy).__name__, policy=policy, facts=facts)

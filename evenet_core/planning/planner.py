@@ -28,6 +28,7 @@ from evenet_core.planning.names import plan_names
 from evenet_core.plugins import Answer, Plugins
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Planned
+from evenet_core.reconciler.item import Requires
 
 __all__ = ["Planner", "adapter_port"]
 
@@ -172,11 +173,11 @@ class Planner:
             answers.errors.append(vif.error)
         if vif.error or instance.blocked:
             return
+        rules = self._plugins.plan_firewall(vif_policy(instance, vif), facts)
+        answers.take(rules, f"no installed plugin realises the access rules of app {vif.app}")
+        needs = tuple(Requires(item.key, "the app's access rules come first") for item in (rules.items or [])[-1:])
         missing = f"no installed plugin connects interface {vif.name} of app {vif.app}"
-        answers.take(self._plugins.plan_vif(instance, vif, facts), missing)
-        policy = vif_policy(instance, vif)
-        without = f"no installed plugin realises the access rules of app {vif.app}"
-        answers.take(self._plugins.plan_firewall(policy, facts), without)
+        answers.take(self._plugins.plan_vif(instance, vif, facts, needs), missing)
 
     def _plan_device(self, facts: Facts, answers: _Answers) -> None:
         inputs = self.inputs

@@ -72,21 +72,21 @@ class Fragments:
         named = list(objects)
         there = set(named)
         due = there if changed is None else set(changed) & there
-        touched: set[ItemKey] = set()
+        touched: list[ItemKey] = []
         for gone in [name for name in self._items if name not in there]:
-            touched |= self._replace(gone, {}, set())
+            touched += self._replace(gone, {}, set())
             del self._items[gone], self._reads[gone]
         for name in named:
             if name in due or name not in self._items:
-                touched |= self._plan_one(name)
+                touched += self._plan_one(name)
         return self._delta(touched)
 
     def invalidate(self, objects: Iterable[Hashable]) -> Delta:
         """Plan these objects again, whatever the reason."""
         due = set(objects)
-        touched: set[ItemKey] = set()
+        touched: list[ItemKey] = []
         for name in [name for name in self._items if name in due] if due else ():
-            touched |= self._plan_one(name)
+            touched += self._plan_one(name)
         return self._delta(touched)
 
     def facts_changed(self, names: Iterable[str]) -> Delta:
@@ -110,17 +110,17 @@ class Fragments:
                 ]
         return found
 
-    def _plan_one(self, name: Hashable) -> set[ItemKey]:
+    def _plan_one(self, name: Hashable) -> list[ItemKey]:
         facts = Facts(self._facts)
         items: dict[ItemKey, Planned] = {}
         for planned in self._plan(name, facts):
             items.setdefault(planned.item.key, planned)
         return self._replace(name, items, facts.read)
 
-    def _replace(self, name: Hashable, items: dict[ItemKey, Planned], reads: set[str]) -> set[ItemKey]:
+    def _replace(self, name: Hashable, items: dict[ItemKey, Planned], reads: set[str]) -> list[ItemKey]:
         """An object's new fragment; returns the keys whose claims changed."""
         before = self._items.get(name, {})
-        touched = {key for key in before.keys() | items.keys() if _differ(before.get(key), items.get(key))}
+        touched = [key for key in {**before, **items} if _differ(before.get(key), items.get(key))]
         for key in touched:
             claims = self._claims.setdefault(key, {})
             if key in items:
@@ -141,7 +141,7 @@ class Fragments:
 
     def _delta(self, touched: Iterable[ItemKey]) -> Delta:
         delta: dict[ItemKey, Wanted | None] = {}
-        for key in touched:
+        for key in dict.fromkeys(touched):
             claims = self._claims.get(key)
             if claims is None:
                 if self.intent.pop(key, None) is not None:

@@ -251,18 +251,18 @@ class Machine:
             if key in self._leaving:
                 before.add(key)
                 self._leaving.discard(key)
-                doubtful += self._near_above(key) & self._leaving
+                doubtful += [above for above in self._near_above(key) if above in self._leaving]
         for key in doubtful:
             if key not in self._leaving and self._has_to_go(key):
                 self._leaving.add(key)
-                doubtful += self._near_above(key) - self._leaving
+                doubtful += [above for above in self._near_above(key) if above not in self._leaving]
         for key in dict.fromkeys(doubtful):
             if (key in before) != (key in self._leaving):
                 self._look[key] = None
                 self._look.update(dict.fromkeys(self._plans.above(key)))
 
-    def _near_above(self, key: ItemKey) -> set[ItemKey]:
-        return {*self._plans.above(key), *self._stands.above(key)}
+    def _near_above(self, key: ItemKey) -> Iterable[ItemKey]:
+        return dict.fromkeys((*self._plans.above(key), *self._stands.above(key)))
 
     def _has_to_go(self, key: ItemKey) -> bool:
         """Whether this existing item has to be deleted: for itself, or because what it stands on goes."""
@@ -422,7 +422,7 @@ class _Requirements:
     def __init__(self) -> None:
         self._of: dict[ItemKey, tuple[Item | None, ...]] = {}  # the items that it was told of
         self._below: dict[ItemKey, tuple[ItemKey, ...]] = {}
-        self._above: dict[ItemKey, set[ItemKey]] = {}
+        self._above: dict[ItemKey, dict[ItemKey, None]] = {}  # in the order in which they came, as all here
 
     def below(self, key: ItemKey) -> tuple[ItemKey, ...]:
         """What `key` requires."""
@@ -446,11 +446,11 @@ class _Requirements:
         if below == known:
             return
         for need in known:
-            self._above[need].discard(key)
+            self._above[need].pop(key, None)
             if not self._above[need]:
                 del self._above[need]
         for need in below:
-            self._above.setdefault(need, set()).add(key)
+            self._above.setdefault(need, {})[key] = None
         if below:
             self._below[key] = below
         else:

@@ -24,7 +24,7 @@ from evenet_core.planning.planner import Planner
 from evenet_core.plugins import Found, Plugins
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Fragments, Planned
-from evenet_core.reconciler.item import Item
+from evenet_core.reconciler.item import Item, Requires
 from tests.support.instances import SETTINGS, vifs_of
 from tests.support.memory import thing
 
@@ -84,7 +84,8 @@ class Builds:
         return [thing(f"b:{instance.bridge}")]
 
     @hookimpl
-    def evenet_plan_vif(self, instance: Instance, vif: Vif) -> list[Item]:
+    def evenet_plan_vif(self, instance: Instance, vif: Vif, needs: tuple[Requires, ...]) -> list[Item]:
+        self.given.append(needs)
         return [thing(f"c:{vif.app}-{vif.name}")]
 
     @hookimpl

@@ -215,8 +215,8 @@ def test_on_a_switch_an_app_is_known_by_its_mac_alone() -> None:
     items = evenet_plan_firewall(_vif("nbu1x1", routed=False))
 
     assert [item.rules for item in items if isinstance(item, NftChain)] == [
-        ("jump switched_out", "counter drop"),
         ("jump switched_in", "counter drop"),
+        ("jump switched_out", "counter drop"),
     ]
     assert {item.set for item in items if isinstance(item, NftElement)} == {"macs", "egress", "ingress"}
 
@@ -224,7 +224,7 @@ def test_on_a_switch_an_app_is_known_by_its_mac_alone() -> None:
 def test_an_ipv6_app_answers_for_its_own_addresses_only() -> None:
     policy = replace(_vif("nbu1x1"), addresses=(ip_address("fd50::2"),), gateways=(ip_address("fd50::1"),))
 
-    [out, _] = [item.rules for item in evenet_plan_firewall(policy) if isinstance(item, NftChain)]
+    [_, out] = [item.rules for item in evenet_plan_firewall(policy) if isinstance(item, NftChain)]
 
     assert out == (
         "icmpv6 type nd-neighbor-advert @th,64,128 == 0xfd500000000000000000000000000001 counter drop",
@@ -233,6 +233,13 @@ def test_an_ipv6_app_answers_for_its_own_addresses_only() -> None:
         "jump routed_out",
         "counter drop",
     )
+
+
+def test_what_opens_an_interface_comes_last_whatever_its_rules() -> None:
+    one, other = evenet_plan_firewall(_vif("nbu1x1")), evenet_plan_firewall(_vif("nbu1x1", routed=False))
+
+    assert one[-1].key == other[-1].key
+    assert one[-1] != other[-1]
 
 
 def test_an_instance_is_elements_only_so_that_no_table_is_rebuilt() -> None:

@@ -15,14 +15,15 @@ from evenet_core.model.addressing import LeaseSource
 from evenet_core.model.facts import lease_fact, link_fact, route_choice_fact
 from evenet_core.model.instances import AclRule, AppInterface, StaticRoute
 from evenet_core.model.networks import IpSettings
-from evenet_core.model.policy import VifPolicy
+from evenet_core.model.policy import FirewallPolicy, VifPolicy
 from evenet_core.model.ports import PortKind, Vlan
 from evenet_core.model.resolved import Instance, Vif
 from evenet_core.planning.inputs import DEVICE
 from evenet_core.planning.planner import adapter_port
 from evenet_core.reconciler.facts import Facts
-from evenet_core.reconciler.item import Item
+from evenet_core.reconciler.item import Item, Requires
 from tests.support.instances import app, local, switch
+from tests.support.memory import thing
 from tests.support.planning import ETH0, ETH1, LEASE, LINK, Builds, World
 
 
@@ -234,6 +235,23 @@ def test_a_switched_adapter_gets_a_link_and_no_addresses() -> None:
     assert world.items == {"link-eth0", "wall"}
 
 
+class Walls(Builds):
+    """Realises the access rules of an app by two items."""
+
+    @hookimpl
+    def evenet_plan_firewall(self, policy: FirewallPolicy) -> list[Item]:
+        return [thing("c:rule"), thing("c:door")] if isinstance(policy, VifPolicy) else []
+
+
+def test_an_interface_is_made_after_what_opens_it() -> None:
+    """Its link would be up and closed otherwise, and the app's first packets, which ask for an address, lost."""
+    world = World(ETH0, plugin=Walls())
+    world.load(NI, apps=(app("web", "ni"),))
+
+    [needs] = [given for given in world.plugin.given if isinstance(given, tuple)]
+    assert [need.key for need in needs] == [thing("c:door").key]
+
+
 class Fails(Builds):
     """Raises for whatever is called `bad`."""
 
@@ -244,10 +262,10 @@ class Fails(Builds):
         return super().evenet_plan_network_instance(instance)
 
     @hookimpl
-    def evenet_plan_vif(self, instance: Instance, vif: Vif) -> list[Item]:
+    def evenet_plan_vif(self, instance: Instance, vif: Vif, needs: tuple[Requires, ...]) -> list[Item]:
         if vif.app == "bad":
             raise RuntimeError("no way")
-        return super().evenet_plan_vif(instance, vif)
+        return super().evenet_plan_vif(instance, vif, needs)
 
 
 def test_a_plugin_that_raises_costs_the_object_that_it_was_asked_about() -> None:
@@ -282,8 +300,8 @@ def test_what_no_plugin_does_is_an_error_that_says_what_is_missing() -> None:
             "no installed plugin realises the firewall of network instance ni",
         ],
         "vif web vif0": [
-            "no installed plugin connects interface vif0 of app web",
             "no installed plugin realises the access rules of app web",
+            "no installed plugin connects interface vif0 of app web",
         ],
     }
 

@@ -8,7 +8,7 @@ from evenet_bridge.vif import plan_vif
 from evenet_core.hookspecs import PluginInfo, hookimpl
 from evenet_core.model.instances import InstanceType
 from evenet_core.model.resolved import Instance, Vif
-from evenet_core.reconciler.item import Item
+from evenet_core.reconciler.item import Item, Requires
 
 __all__ = ["evenet_plan_network_instance", "evenet_plan_vif", "evenet_plugin_info"]
 
@@ -30,6 +30,6 @@ def evenet_plan_network_instance(instance: Instance) -> list[Item]:
 
 
 @hookimpl(trylast=True)
-def evenet_plan_vif(instance: Instance, vif: Vif) -> list[Item]:
+def evenet_plan_vif(instance: Instance, vif: Vif, needs: tuple[Requires, ...]) -> list[Item]:
     """Items of one app's interface."""
-    return plan_vif(instance, vif)
+    return plan_vif(instance, vif, needs)

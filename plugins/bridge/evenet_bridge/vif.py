@@ -13,7 +13,7 @@ from evenet_core.reconciler.item import Item, Requires
 __all__ = ["plan_vif"]
 
 
-def plan_vif(instance: Instance, vif: Vif) -> list[Item]:
+def plan_vif(instance: Instance, vif: Vif, needs: tuple[Requires, ...]) -> list[Item]:
     """Items of one app's interface.
 
     :raises NotSupported: it asks for an access VLAN; without one it would see what it must not see.
@@ -22,7 +22,7 @@ def plan_vif(instance: Instance, vif: Vif) -> list[Item]:
         raise NotSupported(f"access VLAN {vif.access_vlan} of {vif.name}: bridges do not filter VLANs yet")
     local = instance.config.type is InstanceType.LOCAL
     service = Requires(daemon_key(service_name(instance.bridge)), "an app asks for its address at once")
-    needs = (service,) if local else ()
+    needs = (service, *needs) if local else needs
     if not vif.namespace:
         return [BridgePort(vif.ifname, instance.bridge, instance.mtu, needs)]
     return [

@@ -24,7 +24,7 @@ DENY = "counter drop"
 
 
 def plan_vif(policy: VifPolicy) -> list[Item]:
-    """Chains, the elements that lead to them and that say who the app is, and forwards to it.
+    """Elements that say who the app is, forwards to it, and its chains with the elements that lead to them.
 
     :raises NotSupported: a rule says something that cannot be matched; the interface stays closed.
     """
@@ -33,11 +33,12 @@ def plan_vif(policy: VifPolicy) -> list[Item]:
     outward = [*_neighbours(policy), f"jump {kind}_out", *out, DENY]
     inward = [f"jump {kind}_in", *inside, DENY]
     items: list[Item] = [*_identity(policy)]
-    for name, entry, lines in (("out", "egress", outward), ("in", "ingress", inward)):
+    items += [item for forward in policy.forwards for item in _forward(policy.bridge, forward)]
+    for name, entry, lines in (("in", "ingress", inward), ("out", "egress", outward)):
         chain = f"{name}-{policy.vif if _counts(policy) else text_digest(lines)}"
         items.append(NftChain(BRIDGE, TABLE, chain, tuple(lines), sets=host_sets(policy.rules)))
         items.append(element(entry, policy.vif, f"jump {chain}", family=BRIDGE))
-    return items + [item for forward in policy.forwards for item in _forward(policy.bridge, forward)]
+    return items
 
 
 @lru_cache(maxsize=1024)
