@@ -6,9 +6,9 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_network
 
-from evenet_core.apps.subnets import subnet_problem
 from evenet_core.model.instances import InstanceType, NetworkInstance
 from evenet_core.model.resolved import InstancePort
+from evenet_core.model.subnets import subnet_problem
 from evenet_core.model.values import IPNetwork
 
 __all__ = ["conflicts"]

@@ -11,12 +11,12 @@ from typing import Any
 from evenet_core.apps.macs import bridge_mac
 from evenet_core.apps.policies import hosts_of
 from evenet_core.apps.routes import announce_default, app_routes, default_wanted, instance_routes, matching
-from evenet_core.apps.subnets import gateway_interface, subnet_problem
 from evenet_core.apps.vifs import AppSettings
 from evenet_core.model.adapters import DEFAULT_MTU, Adapter
 from evenet_core.model.instances import InstanceType, NetworkInstance
 from evenet_core.model.networks import Probe, RouteProbe
 from evenet_core.model.resolved import Instance, InstancePort, Vif
+from evenet_core.model.subnets import gateway_interface, subnet_problem
 from evenet_core.model.values import IPAddress, IPNetwork
 
 __all__ = ["RouteRequest", "matching_ports", "resolve_instance", "route_requests"]

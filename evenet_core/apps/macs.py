@@ -1,4 +1,4 @@
-"""MAC addresses that nobody has to remember (EVE: spec/app-connectivity.md, B.10). Pure."""
+"""MAC addresses that nobody has to remember, made as EVE makes them. Pure."""
 
 from __future__ import annotations
 

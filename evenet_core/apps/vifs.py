@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 from evenet_core.apps.macs import vif_mac
 from evenet_core.apps.numbers import Numbers
-from evenet_core.apps.subnets import addresses_of_all, dhcp_range, gateway, subnet_problem
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.instances import App, AppInterface, InstanceType, NetworkInstance
 from evenet_core.model.resolved import Vif
+from evenet_core.model.subnets import addresses_of_all, dhcp_range, gateway, subnet_problem
 from evenet_core.model.values import DhcpRange
 
 __all__ = ["AppSettings", "resolve_vifs"]

@@ -1,4 +1,4 @@
-"""DevicePortConfig as JSON, for the first boot: `override.json`, `usb.json` (spec/formats.md, C.1).
+"""DevicePortConfig as JSON, for the first boot: `override.json`, `usb.json`.
 
 Go's JSON: names in any case, enums as numbers, and those of its own, not the API's.
 """

@@ -1,4 +1,4 @@
-"""One port of a DevicePortConfig: NetworkPortConfig (spec/formats.md, C.1)."""
+"""One port of a DevicePortConfig: NetworkPortConfig."""
 
 from __future__ import annotations
 

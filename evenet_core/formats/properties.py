@@ -1,4 +1,4 @@
-"""Device properties for the first boot: `GlobalConfig/global.json` (spec/formats.md, C.2)."""
+"""Device properties for the first boot: `GlobalConfig/global.json`."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def _member(link: LinkInfo, masters: Mapping[int, LinkInfo]) -> Item | None:
     if master is None or master.alias != BRIDGE:
         return None
     port = found_port(link.alias)
-    if (port is not None and port.role == "port") or (not link.alias and _TAP.match(link.name)):
+    if (port is not None and port.role == "port") or (not link.ours and _TAP.match(link.name)):
         return BridgePort(link.name, master.name, link.mtu)
     return None
 

@@ -119,7 +119,7 @@ def gather_inputs(
 
 
 def _controller(url: str) -> Probe | None:
-    """A connection to the controller tells more than a ping of the gateway (EVE: spec of app connectivity, A.3)."""
+    """A connection to the controller tells more than a ping of the gateway."""
     parts = urlsplit(url)
     if not parts.hostname:
         return None

@@ -306,6 +306,7 @@ def test_an_interface_whose_namespace_is_none_leaves_nothing_behind(rtnl: Rtnl, 
 
 def test_a_tap_of_a_hypervisor_joins_and_leaves_but_stays_its_makers(rtnl: Rtnl) -> None:
     run("ip", "tuntap", "add", "nbu1x1", "mode", "tap")
+    run("ip", "link", "set", "nbu1x1", "alias", "vm web, card 1")  # as libvirt's users do
     run("ip", "tuntap", "add", "vnet0", "mode", "tap")
     item = BridgePort("nbu1x1", "bn1", 1400)
 

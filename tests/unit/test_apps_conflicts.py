@@ -1,4 +1,4 @@
-"""Subnets side by side: who is at fault, and that nobody else suffers (spec of app connectivity, B.4)."""
+"""Subnets side by side: who is at fault, and that nobody else suffers."""
 
 from __future__ import annotations
 

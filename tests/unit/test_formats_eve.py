@@ -113,7 +113,7 @@ def test_uuids_have_one_spelling() -> None:
     assert found.adapters[0].network == found.networks[0].name == UUID
 
 
-# -- oddities (spec/formats.md, B.16) ------------------------------------------------------------------
+# -- oddities ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("network", [{}, {"networkUUID": ""}, {"networkUUID": "00000000-0000-0000-0000-000000000000"}])

@@ -14,7 +14,6 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evenet_core.apps.subnets import subnet_problem
 from evenet_core.device.flatten import dpc_from_config
 from evenet_core.errors import ConfigError, Problem
 from evenet_core.formats import Document, read
@@ -24,6 +23,7 @@ from evenet_core.model.dnsname import is_dns_name
 from evenet_core.model.instances import InstanceType
 from evenet_core.model.networks import IpSettings
 from evenet_core.model.plain import from_plain, to_plain
+from evenet_core.model.subnets import subnet_problem
 
 TESTS = Path(__file__).parents[1]
 REAL = [

@@ -11,12 +11,12 @@ from evenet_firewall.rules import PROTOCOLS as FIREWALL_PROTOCOLS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenet_core.apps.subnets import subnet_problem
 from evenet_core.errors import ConfigError
 from evenet_core.formats import read
 from evenet_core.formats.rules.acls import PROTOCOLS
 from evenet_core.model.dnsname import is_dns_name
 from evenet_core.model.instances import NetworkInstance
+from evenet_core.model.subnets import subnet_problem
 from evenet_core.model.values import DhcpRange
 
 BASE: dict[str, Any] = {
@@ -139,7 +139,11 @@ def test_a_port_carries_local_instances_and_one_switch() -> None:
                 "network_instances": [LOCAL | {"dhcp_range": {"start": "10.1.0.2", "end": "10.1.0.99"}}],
                 "apps": [app(address="10.1.0.50")],
             },
-            "apps[0].interfaces[0].address: is inside of the DHCP range",
+            "apps[0].interfaces[0].address: is inside of the DHCP range 10.1.0.2 to 10.1.0.99",
+        ),
+        (
+            {"network_instances": [LOCAL], "apps": [app(address="10.1.0.130")]},
+            "apps[0].interfaces[0].address: is inside of the DHCP range 10.1.0.128 to 10.1.0.254",
         ),
         ({"network_instances": [LOCAL], "apps": [app(name="my app")]}, "apps[0].name: is no DNS name"),
         ({"adapters": []}, "adapters: no adapter can reach the controller"),

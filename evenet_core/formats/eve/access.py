@@ -1,4 +1,4 @@
-"""PNAC (802.1X) and SCEPProfile (spec/formats.md, B.13)."""
+"""PNAC (802.1X) and SCEPProfile."""
 
 from __future__ import annotations
 

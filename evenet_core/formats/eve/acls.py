@@ -1,4 +1,4 @@
-"""ACE, one access rule of an app's interface (spec/formats.md, B.12): matches and actions become fields of a rule."""
+"""ACE, one access rule of an app's interface: matches and actions become fields of a rule."""
 
 from __future__ import annotations
 

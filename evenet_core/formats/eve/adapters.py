@@ -1,4 +1,4 @@
-"""SystemAdapter (spec/formats.md, B.9), and which adapters are uplinks and at what cost."""
+"""SystemAdapter, and which adapters are uplinks and at what cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AppInstanceConfig, as far as it is about networking (spec/formats.md, B.11). The rest is kept as it came."""
+"""AppInstanceConfig, as far as it is about networking. The rest is kept as it came."""
 
 from __future__ import annotations
 

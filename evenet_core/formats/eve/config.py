@@ -1,4 +1,4 @@
-"""The device config as a whole (spec/formats.md, B.1), and what no single object says."""
+"""The device config as a whole, and what no single object says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Enumerations of EVE's API, and what their members are here (spec/formats.md, B.15)."""
+"""Enumerations of EVE's API, and what their members are here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NetworkInstanceConfig (spec/formats.md, B.10)."""
+"""NetworkInstanceConfig."""
 
 from __future__ import annotations
 

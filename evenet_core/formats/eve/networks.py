@@ -1,4 +1,4 @@
-"""NetworkConfig with its ipspec, proxies and wireless settings (spec/formats.md, B.5 to B.8)."""
+"""NetworkConfig with its ipspec, proxies and wireless settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PhysicalIO, VlanAdapter and BondAdapter (spec/formats.md, B.2 to B.4)."""
+"""PhysicalIO, VlanAdapter and BondAdapter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""configItems: device properties by name (spec/formats.md, B.14)."""
+"""configItems: device properties by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WirelessConfig: WiFi networks and cellular access points (spec/formats.md, B.8)."""
+"""WirelessConfig: WiFi networks and cellular access points."""
 
 from __future__ import annotations
 

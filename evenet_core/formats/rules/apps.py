@@ -9,7 +9,7 @@ from evenet_core.formats.rules.addresses import check_address, check_version
 from evenet_core.formats.rules.view import View, refer
 from evenet_core.model.dnsname import is_dns_name
 from evenet_core.model.instances import App, AppInterface, InstanceType, NetworkInstance
-from evenet_core.model.values import IPAddress
+from evenet_core.model.subnets import dhcp_range, gateway, subnet_problem
 
 __all__ = ["check_apps"]
 
@@ -65,16 +65,15 @@ def _check_local(view: View, path: Path, interface: AppInterface, instance: Netw
     check_version(view.report, here, address, (instance.subnet.version,))
     if address.version != instance.subnet.version or not check_address(view.report, here, address, instance.subnet):
         return
-    own = instance.gateway or instance.subnet.network_address + 1
-    if address == own:
+    if subnet_problem(instance):  # said of the instance
+        return
+    if address == gateway(instance):
         view.problem(here, f"{address} is that of the network instance itself", "write another address of its subnet")
-    elif instance.dhcp_range is not None and _within(address, instance):
-        view.notice(here, "is inside of the DHCP range: the app does not get it; write one outside of the range")
-
-
-def _within(address: IPAddress, instance: NetworkInstance) -> bool:
-    pool = instance.dhcp_range
-    return pool is not None and int(pool.start) <= int(address) <= int(pool.end)
+        return
+    pool = dhcp_range(instance)
+    if int(pool.start) <= int(address) <= int(pool.end):
+        text = f"is inside of the DHCP range {pool.start} to {pool.end}: the app does not get it"
+        view.notice(here, f"{text}; write one outside of the range")
 
 
 def _check_switched(view: View, path: Path, interface: AppInterface) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 from evenet_core.formats.report import Path, shown
 from evenet_core.formats.rules.addresses import check_dns, check_gateway, check_version, versions
 from evenet_core.formats.rules.hosts import check_hosts, check_name, check_servers, is_address
 from evenet_core.formats.rules.routes import check_routes
 from evenet_core.formats.rules.view import View
 from evenet_core.model.instances import InstanceType, NetworkInstance
-from evenet_core.model.values import DhcpRange, IPAddress, IPNetwork
+from evenet_core.model.subnets import dhcp_range, gateway
+from evenet_core.model.values import IPNetwork
 
 __all__ = ["check_instances"]
 
@@ -129,32 +128,16 @@ def _check_own(view: View, path: Path, instance: NetworkInstance, subnet: IPNetw
 
 
 def _check_range(view: View, path: Path, instance: NetworkInstance, subnet: IPNetwork) -> None:
-    """The range as EVE corrects it (spec/app-connectivity.md, A.2) lies in the subnet and leaves the gateway out."""
+    """The range as it is corrected lies in the subnet and leaves the gateway out."""
     here: Path = (*path, "dhcp_range")
-    pool = instance.dhcp_range or _default_range(subnet)
-    own = instance.gateway or _nth(subnet, 1)
+    pool, own = dhcp_range(instance), gateway(instance)
     outside = [(name, address) for name, address in (("start", pool.start), ("end", pool.end)) if address not in subnet]
     for name, address in outside:
         view.problem((*here, name), f"{address} is outside of subnet {subnet}", "write an address of the subnet")
     if outside:
         return
-    start, end = int(pool.start), int(pool.end)
-    start += start == int(subnet.network_address)
-    start += start == int(own)
-    end -= subnet.version == 4 and end == int(subnet.broadcast_address)
-    if start > end:
-        view.problem(here, f"{pool.start} to {pool.end} holds no address for an app", "write start before end")
-    elif start <= int(own) <= end:
-        view.problem(
-            here, f"{pool.start} to {pool.end} contains the gateway {own}", "leave the gateway out of the range"
-        )
-
-
-def _default_range(subnet: IPNetwork) -> DhcpRange:
-    size = subnet.num_addresses
-    halved = subnet.version == 4 and size >= HALVED_FROM
-    return DhcpRange(start=_nth(subnet, size // 2 if halved else 2), end=_nth(subnet, size - 2))
-
-
-def _nth(subnet: IPNetwork, n: int) -> IPAddress:
-    return ip_address(subnet.network_address + n)
+    given = f"{pool.start} to {pool.end}"
+    if int(pool.start) > int(pool.end):
+        view.problem(here, f"{given} holds no address for an app", "write start before end")
+    elif int(pool.start) <= int(own) <= int(pool.end):
+        view.problem(here, f"{given} contains the gateway {own}", "leave the gateway out of the range")

@@ -1,4 +1,4 @@
-"""Device properties by their EVE names (spec/formats.md, B.14)."""
+"""Device properties by their EVE names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a local instance's config leaves open, filled in as EVE does it (spec of app connectivity, A.2)."""
+"""What a local instance's config leaves open, filled in as EVE does it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evenet_core.apps.subnets import MAX_RANGE, dhcp_range, gateway, gateway_interface, subnet_problem
 from evenet_core.model.instances import NetworkInstance
+from evenet_core.model.subnets import MAX_RANGE, dhcp_range, gateway, gateway_interface, subnet_problem
 from evenet_core.model.values import DhcpRange, IPAddress, IPNetwork
 from tests.support.instances import local
 

@@ -1,4 +1,4 @@
-"""IP parameters of a local network instance that its config leaves open (EVE: spec/app-connectivity.md, A.2). Pure."""
+"""IP parameters of a local network instance that its config leaves open, filled in as EVE does. Pure."""
 
 from __future__ import annotations
 
