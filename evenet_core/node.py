@@ -25,6 +25,7 @@ from evenet_core.apps.numbers import Numbers
 from evenet_core.apps.runtime import runtime_document
 from evenet_core.device.flatten import dpc_from_config
 from evenet_core.device.verify import Phase, State, Timers
+from evenet_core.errors import EvenetError
 from evenet_core.formats import Document
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
@@ -157,18 +158,16 @@ class Node:
     async def apply(self, document: Document | DeviceConfig, *, confirm: float | None = None) -> None:
         """Take a config over. Returns when it is planned and stored; `settled` waits for the rest.
 
-        A device config counts as the controller's. A DPC (override, usb) counts only while no device
-        config was ever stored. With `confirm`, the config before comes back after so many seconds unless
-        `confirm()` is called.
+        A device config counts as the controller's. With `confirm`, the config before comes back after so
+        many seconds unless `confirm()` is called.
 
-        :raises ValueError: the document holds no config of a device.
+        :raises EvenetError: it is no config of a device, or a DPC (override, usb) although a device config is stored.
         """
-        if isinstance(document, Document) and document.dpc is not None:
-            self._apply_dpc(document.dpc)
+        wanted = self._accepted(document)
+        if isinstance(wanted, Dpc):
+            self._arrived(wanted)
             return
-        config = document if isinstance(document, DeviceConfig) else document.config
-        if config is None:
-            raise ValueError("this document holds no config of a device")
+        config = wanted
         if confirm is not None:
             self._memory.save_unconfirmed(self._memory.config(), time.time() + confirm)
         else:
@@ -207,11 +206,21 @@ class Node:
         self._memory.clear_unconfirmed()
         self._take(previous or DeviceConfig(), "nobody confirmed: the config before is back")
 
-    def _apply_dpc(self, dpc: Dpc) -> None:
+    def _accepted(self, document: Document | DeviceConfig) -> DeviceConfig | Dpc:
+        """What a document asks of this node.
+
+        :raises EvenetError: nothing that it could take.
+        """
+        if isinstance(document, DeviceConfig):
+            return document
+        if document.config is not None:
+            return document.config
+        if document.dpc is None:
+            raise EvenetError(f"a document of kind {document.kind} holds no config of a device")
         if self.configured:
-            self.journal.add("config", f"DPC {dpc.key} is ignored: the device has a stored device config")
-            return
-        self._arrived(dpc)
+            text = f"DPC {document.dpc.key} is not taken: this node has a device config"
+            raise EvenetError(f"{text}; a DPC counts until the first one is stored")
+        return document.dpc
 
     def _arrived(self, dpc: Dpc) -> None:
         """Config and DPC are planned together, once."""
@@ -221,16 +230,19 @@ class Node:
         self._decide()
 
     async def plan(self, document: Document | DeviceConfig | None = None) -> Plan:
-        """What would change in the system: for `document`, or for the config in use."""
+        """What would change in the system: for `document`, or for the config in use.
+
+        :raises EvenetError: `apply` would not take the document.
+        """
         if document is None:
             return self._engine.plan().named(self._names)
-        config = document if isinstance(document, DeviceConfig) else document.config
-        dpc = dpc_from_config(config) if config else document.dpc if isinstance(document, Document) else None
+        wanted = self._accepted(document)
+        config, dpc = (self._config, wanted) if isinstance(wanted, Dpc) else (wanted, dpc_from_config(wanted))
         planner = Planner(self.plugins)
-        planner.load(self._gather(config or self._config, dpc)[0])
+        planner.load(self._gather(config, dpc)[0])
         fragments = Fragments(planner.plan, self._facts.values)
         fragments.set_objects(planner.inputs.objects())
-        return self._engine.plan(fragments.intent).named(ObjectNames(config or self._config))
+        return self._engine.plan(fragments.intent).named(ObjectNames(self._config, config))
 
     async def settled(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109
         """Wait until everything is in sync, the DPC is tested, and no answer is expected in a moment.
@@ -432,9 +444,22 @@ class Node:
                 "pending": counts.pending,
                 "failed": counts.failed,
             },
+            settled=self._engine.is_settled,
+            unconfirmed_until=waiting[1] if (waiting := self._memory.unconfirmed()) is not None else None,
+            unsettled=self._unsettled(),
             problems=tuple(problems(self._engine, self._fragments, self._planner)),
             reasons=self._probes.reasons(),
         )
+
+    def _unsettled(self) -> Mapping[Hashable, str]:
+        """Objects with items that are not in sync, and what failed; an empty text if nothing did."""
+        machine, found = self._engine.machine, {}
+        for key, wanted in machine.wanted.items():
+            if key in machine.failures:
+                found[wanted.object] = str(machine.failures[key].error)
+            elif machine.state(key) is not ItemState.IN_SYNC:
+                found.setdefault(wanted.object, "")
+        return found
 
     def _respond_metadata(self, request: MetadataRequest) -> MetadataResponse:
         """What an app is told by the metadata service of its network instance."""

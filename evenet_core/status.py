@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -42,6 +42,9 @@ class View:
     facts: Mapping[str, Any]
     counts: Mapping[str, int]
     problems: tuple[Mapping[str, Any], ...]
+    settled: bool = True  # nothing more is done without time or the world
+    unsettled: Mapping[Hashable, str] = field(default_factory=dict)  # objects with items not in sync; what failed or ""
+    unconfirmed_until: float | None = None  # when the config before comes back
     reasons: Mapping[str, str] = field(default_factory=dict)  # why a route leaves by its port, by its fact's name
 
     @property
@@ -54,7 +57,8 @@ def status_document(view: View) -> dict[str, Any]:
     counts = dict(view.counts)
     return {
         "agent": dict(view.agent),
-        "state": _state(view, counts),
+        "state": _state(view),
+        "confirm_until": timestamp(view.unconfirmed_until),
         "dpc": dpc_summary(view.verification),
         "ports": [_port(view, adapter) for adapter in view.planner.inputs.adapters] + _unused_ports(view),
         "network_instances": [_instance(view, config.key) for config in view.config.network_instances if config.active],
@@ -64,15 +68,18 @@ def status_document(view: View) -> dict[str, Any]:
     }
 
 
-def _state(view: View, counts: Mapping[str, int]) -> str:
+def _state(view: View) -> str:
+    """An app that does not run yet keeps no node from being converged; a port that is not there does."""
     if view.verification.phase is Phase.FAILED:
         return "failed"
     if view.verification.phase in (Phase.WAITING, Phase.TESTING):
         return "converging"
     fallback = view.verification.current > 0  # what was asked for does not work; something else does
-    if fallback or counts["failed"] or view.problems or any(view.planner.errors.values()):
+    if fallback or view.counts["failed"] or view.problems or any(view.planner.errors.values()):
         return "degraded"
-    return "converged" if counts["wanted"] == counts["in_sync"] and not counts["pending"] else "converging"
+    if not view.settled and view.counts["pending"]:
+        return "converging"
+    return "converged" if all(isinstance(name, tuple) and name[0] == "vif" for name in view.unsettled) else "degraded"
 
 
 def dpc_summary(state: State) -> dict[str, Any]:
@@ -282,7 +289,8 @@ def _apps(view: View) -> list[dict[str, Any]]:
     for app in view.config.apps:
         order = {interface.name: i for i, interface in enumerate(app.interfaces)}
         vifs = sorted(by_app.get(app.key, []), key=lambda vif: order.get(vif.name, 0))
-        waits = len([vif for vif in vifs if vif.instance in served]) < len(app.interfaces)
+        unserved = len([vif for vif in vifs if vif.instance in served]) < len(app.interfaces)
+        waits = unserved or any(("vif", vif.app_key, vif.name) in view.unsettled for vif in vifs)
         interfaces = [_interface(view, vif, names) for vif in vifs]
         state = _app_state(app.active, waits, interfaces)
         apps.append({"name": app.name, "uuid": app.key, "state": state, "interfaces": interfaces})
@@ -290,7 +298,7 @@ def _apps(view: View) -> list[dict[str, Any]]:
 
 
 def _app_state(active: bool, waits: bool, interfaces: list[dict[str, Any]]) -> str:
-    """`waits`: some interface's network instance is not there, or not active."""
+    """`waits`: some interface's network instance is not there, or not active; or the app's own end is not there yet."""
     if not active:
         return "inactive"
     if any(interface["error"] for interface in interfaces):
@@ -311,4 +319,5 @@ def _interface(view: View, vif: Vif, names: Mapping[str, str]) -> dict[str, Any]
 
 
 def _errors(view: View, name: ObjectId) -> str | None:
-    return "; ".join(view.planner.errors.get(name) or []) or None
+    """What is wrong with an object: it cannot be planned, or an item of it cannot be made."""
+    return "; ".join(view.planner.errors.get(name) or []) or view.unsettled.get(name) or None

@@ -92,6 +92,9 @@ def _changed(path: Path, given: Store, node: Node) -> tuple[formats.Document, st
             raise
         log.error("%s is not taken; the config stored last stays in use:\n%s", path, error)
         return None
+    if document.dpc is not None and node.configured:
+        log.info("%s is not taken: a DPC counts until the first device config is stored", path)
+        return None
     digest = sha256(path.read_bytes()).hexdigest()
     name = f"given-{document.kind}"
     return None if given.load(name) == digest else (document, name, digest)

@@ -125,16 +125,24 @@ def _settled(last: dict[str, Any], confirm: float | None) -> int:
     status = last["status"]
     errors = [f"{problem['item'] or problem['object']}: {problem['error']}" for problem in status["problems"]]
     errors += [f"port {port['label']}: {port['error']}" for port in status["ports"] if port["error"]]
+    dpc = status["dpc"]
+    if dpc["fallback"]:
+        errors.append(f"the new config does not reach the controller ({dpc['last_error']}); DPC {dpc['key']} is in use")
+    elif dpc["state"] == "fail":
+        errors.append(f"the controller is not reached: {dpc['last_error']}")
+    reverted = confirm is not None and status["confirm_until"] is None
+    if reverted:
+        errors.append("nobody confirmed in time: the config before is back")
     if not last["settled"]:
         print("evenet: not settled in time", file=sys.stderr)
     for error in errors:
         print(f"evenet: {shown(error)}", file=sys.stderr)
-    good = last["settled"] and status["state"] == "converged"
+    good = last["settled"] and status["state"] == "converged" and not reverted
     items = status["items"]
     state = colour(shown(status["state"]), "green" if good else "yellow")
     print(f"{state}: {items['in_sync']} of {items['wanted']} in sync")
-    if confirm:
-        print(f"reverted in {confirm:.0f} s unless `evenet confirm` comes")
+    if confirm is not None and not reverted:
+        print(f"the config before comes back at {status['confirm_until'][11:19]} UTC unless `evenet confirm` comes")
     return 0 if good else 1
 
 

@@ -71,11 +71,14 @@ def _asks_for_members(vif: Vif) -> bool:
 
 
 class ObjectNames:
-    """What people call the objects of a config: `adapter eth0`, `network instance ni0`, `interface eclient/ni0`."""
+    """What people call the objects of these configs: `adapter eth0`, `network instance ni0`, `interface eclient/ni0`.
 
-    def __init__(self, config: DeviceConfig) -> None:
-        self._instances = {instance.key: instance.name for instance in config.network_instances}
-        self._apps = {app.key: app.name for app in config.apps}
+    What stands in several configs is called as in the last one.
+    """
+
+    def __init__(self, *configs: DeviceConfig) -> None:
+        self._instances = {instance.key: instance.name for config in configs for instance in config.network_instances}
+        self._apps = {app.key: app.name for config in configs for app in config.apps}
 
     def __call__(self, name: Hashable) -> str:
         match name:

@@ -151,6 +151,11 @@ class Engine:
             if self._settled.is_set():
                 return
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more can be done without time or the world."""
+        return self._settled.is_set()
+
     # -- asking ---------------------------------------------------------------------------------------
 
     def plan(self, intent: Mapping[ItemKey, Wanted] | None = None) -> Plan:

@@ -23,6 +23,7 @@ ROUTE = {"dst": "0.0.0.0/0", "via": "172.22.10.1", "port": "eth0", "selected_bec
 STATUS: dict[str, Any] = {
     "agent": {"pid": 1, "version": "0.1.0", "started": "2026-01-01T00:00:00Z"},
     "state": "degraded",
+    "confirm_until": None,
     "dpc": {
         "key": "zedagent",
         "state": "fallback",
@@ -111,6 +112,7 @@ STATUS: dict[str, Any] = {
         },
     ],
 }
+GOOD_DPC = {"key": "zedagent", "state": "success", "fallback": False, "time_priority": None, "last_error": None}
 EVENTS = [
     {"seq": 1, "time": "2026-01-01T00:00:00.000Z", "kind": "config", "text": "a device config was handed over"},
     {
@@ -520,7 +522,7 @@ def test_a_plan_of_a_file_asks_about_that_file(evenet: Any, running: Agent, conf
 def test_applying_is_followed_until_settled_and_fails_unless_all_is_well(  # noqa: PLR0917  fixtures and a case
     evenet: Any, running: Agent, config: Path, settled: bool, state: str, status: int
 ) -> None:
-    final = STATUS | {"state": state, "problems": [], "ports": []}
+    final = STATUS | {"state": state, "problems": [], "ports": [], "dpc": GOOD_DPC}
     running.answers["settle"] = [*EVENTS, {"settled": settled, "status": final}]
 
     done = evenet("apply", str(config))
@@ -547,17 +549,40 @@ def test_what_does_not_work_after_applying_is_told_on_stderr(evenet: Any, runnin
         "evenet: link eth0: kernel: no such device",
         "evenet: adapter uplink1: port is disabled",
         *["evenet: port uplink0: link not up"] * 3,
+        "evenet: the new config does not reach the controller (no answer); DPC zedagent is in use",
     ]
+
+
+def test_a_config_that_reaches_no_controller_says_so(evenet: Any, running: Agent, config: Path) -> None:
+    dpc = GOOD_DPC | {"state": "fail", "last_error": "no answer"}
+    final = STATUS | {"state": "failed", "problems": [], "ports": [], "dpc": dpc}
+    running.answers["settle"] = [{"settled": True, "status": final}]
+
+    done = evenet("apply", str(config))
+
+    assert (done.status, done.err) == (1, "evenet: the controller is not reached: no answer\n")
 
 
 @pytest.mark.parametrize(("given", "seconds"), [("60s", 60.0), ("2m", 120.0), ("24h", 86400.0), ("5", 5.0)])
 def test_applying_may_have_to_be_confirmed(
     evenet: Any, running: Agent, config: Path, given: str, seconds: float
 ) -> None:
+    final = STATUS | {"state": "converged", "problems": [], "ports": [], "dpc": GOOD_DPC}
+    running.answers["settle"] = [{"settled": True, "status": final | {"confirm_until": "2026-01-01T00:01:00.000Z"}}]
+
     done = evenet("apply", str(config), "--confirm", given)
 
-    assert running.asked[0][1]["confirm"] == seconds
-    assert done.out.splitlines()[-1] == f"reverted in {seconds:.0f} s unless `evenet confirm` comes"
+    assert (done.status, running.asked[0][1]["confirm"]) == (0, seconds)
+    assert done.out.splitlines()[-1] == "the config before comes back at 00:01:00 UTC unless `evenet confirm` comes"
+
+
+def test_a_config_that_nobody_confirmed_in_time_is_not_applied(evenet: Any, running: Agent, config: Path) -> None:
+    final = STATUS | {"state": "converged", "problems": [], "ports": [], "dpc": GOOD_DPC}
+    running.answers["settle"] = [{"settled": True, "status": final}]
+
+    done = evenet("apply", str(config), "--confirm", "2s")
+
+    assert (done.status, done.err) == (1, "evenet: nobody confirmed in time: the config before is back\n")
 
 
 def test_a_file_with_problems_does_not_reach_the_agent(evenet: Any, running: Agent, tmp_path: Path) -> None:

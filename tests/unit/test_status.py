@@ -143,14 +143,38 @@ def test_a_node_without_anything_has_every_key() -> None:
         (Phase.WAITING, GOOD, "converging"),
         (Phase.TESTING, GOOD, "converging"),
         (Phase.FAILED, GOOD, "failed"),
-        (Phase.COMMITTED, GOOD | {"in_sync": 2}, "converging"),
-        (Phase.COMMITTED, GOOD | {"pending": 1}, "converging"),
         (Phase.COMMITTED, GOOD | {"failed": 1, "in_sync": 2}, "degraded"),
         (Phase.WAITING, GOOD | {"failed": 1}, "converging"),
     ],
 )
 def test_the_state_is_the_worst_of_all(phase: Phase, counts: dict[str, int], state: str) -> None:
     assert document(World(), State(phase=phase), counts=counts)["state"] == state
+
+
+@pytest.mark.parametrize(
+    ("settled", "waits", "state"),
+    [
+        (False, ("adapter", "eth0"), "converging"),
+        (False, ("vif", "app-1", "ni"), "converging"),
+        (True, ("adapter", "eth0"), "degraded"),  # its port is not there
+        (True, ("vif", "app-1", "ni"), "converged"),  # the app does not run
+    ],
+)
+def test_what_waits_for_the_world_counts_unless_it_is_an_app(settled: bool, waits: tuple[str, ...], state: str) -> None:
+    counts = GOOD | {"in_sync": 2, "pending": 1}
+
+    assert document(World(), counts=counts, settled=settled, unsettled={waits: ""})["state"] == state
+
+
+def test_what_failed_is_told_of_its_object() -> None:
+    world = World(ETH0)
+    world.load(local("ni"), apps=(app("web", "ni"),))
+    [ni, vif] = [name for name in world.planner.inputs.objects() if name[0] in {"instance", "vif"}]
+
+    found = document(world, unsettled={ni: "there is a foreign bn1", vif: ""})
+
+    assert found["network_instances"][0]["error"] == "there is a foreign bn1"
+    assert (found["apps"][0]["state"], found["apps"][0]["interfaces"][0]["error"]) == ("waiting", None)
 
 
 def test_an_object_that_cannot_be_planned_degrades_the_node() -> None:
