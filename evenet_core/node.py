@@ -31,7 +31,7 @@ from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.facts import HARDWARE, link_fact, split_route_choice
 from evenet_core.model.resolved import InstancePort
-from evenet_core.planning.inputs import Inputs, ObjectNames, gather_inputs
+from evenet_core.planning.inputs import Inputs, ObjectId, ObjectNames, gather_inputs
 from evenet_core.planning.planner import Planner, adapter_port
 from evenet_core.planning.routes import probed
 from evenet_core.plugins import Plugins
@@ -235,14 +235,15 @@ class Node:
         :raises EvenetError: `apply` would not take the document.
         """
         if document is None:
-            return self._engine.plan().named(self._names)
+            return replace(self._engine.plan(), problems=_refusals(self._planner)).named(self._names)
         wanted = self._accepted(document)
         config, dpc = (self._config, wanted) if isinstance(wanted, Dpc) else (wanted, dpc_from_config(wanted))
         planner = Planner(self.plugins)
         planner.load(self._gather(config, dpc)[0])
         fragments = Fragments(planner.plan, self._facts.values)
         fragments.set_objects(planner.inputs.objects())
-        return self._engine.plan(fragments.intent).named(ObjectNames(self._config, config))
+        plan = replace(self._engine.plan(fragments.intent), problems=_refusals(planner))
+        return plan.named(ObjectNames(self._config, config))
 
     async def settled(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109
         """Wait until everything is in sync, the DPC is tested, and no answer is expected in a moment.
@@ -466,6 +467,11 @@ class Node:
         inputs = self._planner.inputs
         world = MetadataWorld(config=inputs.config, instances=self._planner.instances, vifs=inputs.vifs)
         return respond(request, world)
+
+
+def _refusals(planner: Planner) -> tuple[tuple[ObjectId, str], ...]:
+    """What cannot be planned, and why."""
+    return tuple((name, error) for name, errors in planner.errors.items() for error in errors)
 
 
 def _seconds(text: str | None, default: float) -> float:

@@ -57,6 +57,8 @@ def plan(options: Namespace) -> int:
     by_object: dict[str, list[str]] = {}
     for change, line in zip(answer["plan"]["changes"], answer["lines"], strict=True):
         by_object.setdefault(change["object"] or "left behind", []).append(line)
+    for problem in answer["plan"]["problems"]:
+        by_object.setdefault(problem["object"], []).append(f"! {problem['error']}")
     for name in sorted(by_object, key=_rank):
         print(colour(shown(name), "bold"))
         for line in by_object[name]:
@@ -74,7 +76,7 @@ def _rank(name: str) -> tuple[int, str]:
 
 
 def _painted(line: str) -> str:
-    colours = {"+": "green", "-": "red", "~": "yellow"}
+    colours = {"+": "green", "-": "red", "~": "yellow", "!": "red"}
     name = colours.get(line.lstrip()[:1])
     return colour(line, name) if name else line
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from evenet_core.reconciler.item import Item, ItemKey, Requires
 
@@ -42,3 +42,6 @@ class Daemon(Item):
     @property
     def description(self) -> str:
         return f"daemon {self.name}"
+
+    def public(self) -> dict[str, Any]:
+        return {"name": self.name, "argv": self.argv, "files": dict(self.files), "reloadable": dict(self.reloadable)}

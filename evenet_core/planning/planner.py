@@ -175,7 +175,9 @@ class Planner:
             return
         rules = self._plugins.plan_firewall(vif_policy(instance, vif), facts)
         answers.take(rules, f"no installed plugin realises the access rules of app {vif.app}")
-        needs = tuple(Requires(item.key, "the app's access rules come first") for item in (rules.items or [])[-1:])
+        if rules.items is None:
+            return  # whatever was meant to be kept from the app stays so
+        needs = tuple(Requires(item.key, "the app's access rules come first") for item in rules.items[-1:])
         missing = f"no installed plugin connects interface {vif.name} of app {vif.app}"
         answers.take(self._plugins.plan_vif(instance, vif, facts, needs), missing)
 

@@ -50,11 +50,7 @@ class PlannedChange:
             return line
         before, after = public_values(self.before), public_values(self.after)
         # Observed items may be of another type, with other fields.
-        changed = [
-            f"{name}: {_short(before.get(name))} -> {_short(value)}"
-            for name, value in after.items()
-            if before.get(name) != value
-        ]
+        changed = [f"{name}: {_step(before.get(name), v)}" for name, v in after.items() if before.get(name) != v]
         return f"{line} ({'; '.join(changed)})" if changed else line
 
     def to_json(self) -> dict[str, Any]:
@@ -72,9 +68,10 @@ class PlannedChange:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Changes in the order in which they would be made."""
+    """Changes in the order in which they would be made, and what of the intent cannot be planned: object and why."""
 
     changes: tuple[PlannedChange, ...] = ()
+    problems: tuple[tuple[Hashable, str], ...] = ()
 
     @property
     def summary(self) -> dict[str, int]:
@@ -95,11 +92,16 @@ class Plan:
             tuple(
                 change if change.object is None else replace(change, object=naming(change.object))
                 for change in self.changes
-            )
+            ),
+            tuple((naming(name), error) for name, error in self.problems),
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {"changes": [change.to_json() for change in self.changes], "summary": self.summary}
+        return {
+            "changes": [change.to_json() for change in self.changes],
+            "summary": self.summary,
+            "problems": [{"object": name_of(name), "error": error} for name, error in self.problems],
+        }
 
 
 def diff(
@@ -182,6 +184,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(member) for member in value]
     return str(value)
+
+
+def _step(before: Any, after: Any) -> str:
+    """From a value to another; of named parts only which."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return f"{', '.join(name for name in before | after if before.get(name) != after.get(name))} changed"
+    return f"{_short(before)} -> {_short(after)}"
 
 
 def _short(value: Any) -> str:

@@ -116,4 +116,4 @@ def test_what_is_good_but_nothing_for_this_node_is_refused_too(site: StartSite, 
 
 def events(lab: Site) -> int:
     """Number of the last event about the config."""
-    return max(event["seq"] for event in lab.json("events") if event["kind"] in {"config", "dpc"})
+    return max(int(event["seq"]) for event in lab.json("events") if event["kind"] in {"config", "dpc"})

@@ -21,13 +21,14 @@ from tests.support.kernel import delete
 __all__ = ["Agent", "running"]
 
 DEADLINE = 30.0  # seconds; only a test that fails waits so long
-EVENET = (sys.executable, "-m", "evenet_core.cli.main")
+EVENET = ("-P", "-m", "evenet_core.cli.main")  # -P: what is installed, not what lies in the present directory
 
 
 class Agent:
     """A running agent."""
 
-    def __init__(self, home: Path, environment: dict[str, str]) -> None:
+    def __init__(self, home: Path, environment: dict[str, str], python: str) -> None:
+        self._evenet = (python, *EVENET)
         self._socket = home / "run" / "evenet.sock"
         self._where = ("--state-dir", str(home / "state"), "--socket", str(self._socket))
         self._environment = environment
@@ -39,7 +40,7 @@ class Agent:
             ready.bind(address)
             ready.settimeout(DEADLINE)
             environment = self._environment | {"NOTIFY_SOCKET": address.replace("\0", "@")}
-            process = subprocess.Popen([*EVENET, *self._where, "run", *arguments], env=environment)
+            process = subprocess.Popen([*self._evenet, *self._where, "run", *arguments], env=environment)
             try:
                 assert ready.recv(100) == b"READY=1"
             except BaseException:
@@ -50,7 +51,7 @@ class Agent:
 
     def says(self, *arguments: str) -> str:
         """What an evenet command prints."""
-        command = [*EVENET, *self._where, *arguments]
+        command = [*self._evenet, *self._where, *arguments]
         return subprocess.run(command, env=self._environment, check=True, capture_output=True, text=True).stdout
 
     def json(self, *arguments: str) -> Any:
@@ -87,12 +88,13 @@ class Agent:
 
 
 @contextmanager
-def running(home: Path, *arguments: str, **environment: str) -> Iterator[Agent]:
+def running(home: Path, *arguments: str, python: str = sys.executable, **environment: str) -> Iterator[Agent]:
     """An agent with its state below `home`; it ends as by `systemctl stop`, and its daemons end too.
 
     :param arguments: of `evenet run`.
+    :param python: of the environment in which evenet is installed.
     """
-    agent = Agent(home, {**os.environ, **environment})
+    agent = Agent(home, {**os.environ, **environment}, python)
     process = agent.start(*arguments)
     try:
         yield agent

@@ -89,7 +89,7 @@ class Builds:
         return [thing(f"c:{vif.app}-{vif.name}")]
 
     @hookimpl
-    def evenet_plan_firewall(self, policy: FirewallPolicy) -> list[Item]:
+    def evenet_plan_firewall(self, policy: FirewallPolicy) -> list[Item] | None:
         self.given.append(policy)
         if isinstance(policy, VifPolicy):
             return [thing(f"c:wall-{policy.vif}")]

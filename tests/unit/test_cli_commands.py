@@ -196,7 +196,11 @@ ANSWERS: dict[str, Any] = {
         }
     ],
     "plan": {
-        "plan": {"changes": CHANGES, "summary": {"create": 1, "update": 0, "delete": 1}},
+        "plan": {
+            "changes": CHANGES,
+            "summary": {"create": 1, "update": 0, "delete": 1},
+            "problems": [{"object": "network instance ni", "error": "no installed plugin builds it"}],
+        },
         "lines": ["+ link eth0", "- route x"],
     },
     "apply": {"seq": 7, "notices": ["apps[0].other: is kept and not acted on"]},
@@ -494,6 +498,8 @@ def test_a_plan_is_told_by_object_and_counted(evenet: Any, running: Agent) -> No
     assert done.out.splitlines() == [
         "adapter uplink0",
         "  + link eth0",
+        "network instance ni",
+        "  ! no installed plugin builds it",
         "left behind",
         "  - route x",
         "1 to create, 0 to update, 1 to delete",
@@ -503,7 +509,7 @@ def test_a_plan_is_told_by_object_and_counted(evenet: Any, running: Agent) -> No
 
 def test_a_plan_of_nothing_says_so(evenet: Any, running: Agent) -> None:
     running.answers["plan"] = {
-        "plan": {"changes": [], "summary": dict.fromkeys(("create", "update", "delete"), 0)},
+        "plan": {"changes": [], "summary": dict.fromkeys(("create", "update", "delete"), 0), "problems": []},
         "lines": [],
     }
 

@@ -299,11 +299,24 @@ def test_what_no_plugin_does_is_an_error_that_says_what_is_missing() -> None:
             "no installed plugin builds local network instance ni",
             "no installed plugin realises the firewall of network instance ni",
         ],
-        "vif web vif0": [
-            "no installed plugin realises the access rules of app web",
-            "no installed plugin connects interface vif0 of app web",
-        ],
+        "vif web vif0": ["no installed plugin realises the access rules of app web"],
     }
+
+
+class Open(Builds):
+    """Cannot realise rules."""
+
+    @hookimpl
+    def evenet_plan_firewall(self, policy: FirewallPolicy) -> list[Item] | None:
+        return None
+
+
+def test_an_app_whose_rules_nobody_realises_is_not_connected() -> None:
+    world = World(ETH0, plugin=Open())
+    world.load(NI, apps=(app("web", "ni"),))
+
+    assert world.errors()["vif web vif0"] == ["no installed plugin realises the access rules of app web"]
+    assert "web-vif0" not in world.items
 
 
 def test_an_interface_that_is_refused_is_not_planned() -> None:

@@ -26,7 +26,7 @@ DENY = "counter drop"
 def plan_vif(policy: VifPolicy) -> list[Item]:
     """Elements that say who the app is, forwards to it, and its chains with the elements that lead to them.
 
-    :raises NotSupported: a rule says something that cannot be matched; the interface stays closed.
+    :raises NotSupported: a rule says something that cannot be matched; the app is not connected.
     """
     kind = "routed" if policy.routed else "switched"
     out, inside = _lines(policy.rules)
