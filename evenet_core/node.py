@@ -297,7 +297,7 @@ class Node:
 
         :raises EvenetError: nothing is called so.
         """
-        return explain(name, self._planner, self._engine)
+        return explain(name, self._planner, self._engine, self.status())
 
     def graph(self) -> dict[str, Any]:
         """Items, what they require and where they stand."""
@@ -313,7 +313,10 @@ class Node:
         loop = asyncio.get_running_loop()
         self._used_at = loop.time()
         loop.call_later(LEASE_PATIENCE, self._note_change)
-        self.journal.add("dpc", f"DPC {dpc.key} is in use now")
+        state = self._verifier.state
+        failed = state.candidates[: state.current][-1:]
+        why = "".join(f"; DPC {one.key} failed: {one.results.last_error}" for one in failed)
+        self.journal.add("dpc", f"{_in_use(state)} is in use now{why}")
         self._decide()
 
     def _decide(self) -> None:
@@ -404,9 +407,8 @@ class Node:
         self._memory.save_candidates(state.candidates, state.current)
         if state.phase is not self._last_phase:
             self._last_phase = state.phase
-            candidate = state.candidate
-            about = f"DPC {candidate.key}" if candidate else "no DPC"
-            self.journal.add("dpc", f"{about}: {state.phase}")
+            error = state.candidate.results.last_error if state.candidate and state.phase is Phase.FAILED else ""
+            self.journal.add("dpc", f"{_in_use(state)}: {state.phase}" + (f": {error}" if error else ""))
         self._note_change()
 
     def _note_change(self) -> None:
@@ -418,8 +420,15 @@ class Node:
     def _engine_event(self, event: EngineEvent) -> None:
         owner = self._names(event.object) if event.object is not None else None
         error = str(event.error) if event.error is not None else None
-        text = f"{event.op} {event.item.description}" + (f" failed: {error}" if error else "")
-        self.journal.add("item", text, op=str(event.op), item=str(event.item.key), object=owner, error=error)
+        self.journal.add(
+            "item",
+            event.text,
+            op=str(event.op),
+            item=str(event.item.key),
+            object=owner,
+            because=event.because,
+            error=error,
+        )
         if event.item.kind in IP_KINDS and not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._look_at_ports)
@@ -467,6 +476,13 @@ class Node:
         inputs = self._planner.inputs
         world = MetadataWorld(config=inputs.config, instances=self._planner.instances, vifs=inputs.vifs)
         return respond(request, world)
+
+
+def _in_use(state: State) -> str:
+    """The DPC in use, for people. A device may fall back to one of the same source."""
+    if state.candidate is None:
+        return "no DPC"
+    return f"DPC {state.candidate.key}{' (fallback)' if state.current > 0 else ''}"
 
 
 def _refusals(planner: Planner) -> tuple[tuple[ObjectId, str], ...]:

@@ -37,9 +37,8 @@ def print_status(document: dict[str, Any]) -> None:
     items, dpc = document["items"], document["dpc"]
     state = colour(shown(document["state"]), _STATE_COLOURS.get(document["state"], "red"))
     print(f"{state}: {items['in_sync']} of {items['wanted']} items in sync, {items['failed']} failed")
-    fallback = " (fallback)" if dpc["fallback"] else ""
     error = f": {shown(dpc['last_error'])}" if dpc["last_error"] else ""
-    print(f"DPC {shown(dpc['key'])}: {shown(dpc['state'])}{fallback}{error}")
+    print(f"DPC {shown(dpc['key'])}: {shown(dpc['state'])}{error}")
     print()
     print_table(
         ("PORT", "IFNAME", "USAGE", "LINK", "ADDRESSES", "GATEWAY", "COST", "ERROR"),

@@ -91,7 +91,7 @@ class NetworkInstance:
     propagate_connected_routes: bool = False
     routes: tuple[StaticRoute, ...] = ()
     mtu: Mtu | None = None
-    flow_log: bool = True
+    flow_log: bool = False
     bpdu_guard_ports: str = ""  # own or shared label
     access_ports: tuple[AccessPort, ...] = ()
     forward_lldp: bool = False

@@ -12,7 +12,7 @@ from evenet_core.errors import DriverError
 from evenet_core.reconciler.explain import explain
 from evenet_core.reconciler.fragments import Delta, Wanted, name_of
 from evenet_core.reconciler.item import Change, Driver, Item, ItemKey, Op, Outcome
-from evenet_core.reconciler.machine import BACKOFF_LIMIT, Counts, Machine
+from evenet_core.reconciler.machine import BACKOFF_LIMIT, PLAIN_REASONS, Counts, Machine
 from evenet_core.reconciler.plan import Plan, diff
 
 __all__ = ["Engine", "EngineEvent"]
@@ -34,6 +34,12 @@ class EngineEvent:
     error: Exception | None = None
     because: str = ""
     at: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """The change in words, with its reason unless that goes without saying."""
+        why = "" if self.because in PLAIN_REASONS else f" ({self.because})"
+        return f"{self.op} {self.item.description}{why}" + (f" failed: {self.error}" if self.error is not None else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +198,9 @@ class Engine:
                 found.append({"key": key, "error": error, "since": None, "retry_at": None})
         return [self._attributed(problem) for problem in found]
 
-    def explain(self, key: ItemKey) -> list[str]:
-        """Why this item is as it is, a line a step."""
-        return explain(self.machine, key, self._now(), self._naming)
+    def explain(self, keys: Iterable[ItemKey]) -> list[str]:
+        """Why these items are as they are, a line a step."""
+        return explain(self.machine, keys, self._now(), self._naming)
 
     def _attributed(self, problem: dict[str, Any]) -> dict[str, Any]:
         key = problem["key"]

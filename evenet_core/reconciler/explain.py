@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 
 from evenet_core.reconciler.fragments import name_of
 from evenet_core.reconciler.item import ItemKey
@@ -13,11 +13,21 @@ __all__ = ["explain"]
 DEEPEST = 24  # levels of two spaces; the cause of a pending item is rarely further away
 
 
-def explain(machine: Machine, key: ItemKey, now: float, naming: Callable[[Hashable], str] = name_of) -> list[str]:
-    """Lines for people, indented by how far down the cause is. `naming` tells what people call an object."""
+def explain(
+    machine: Machine, keys: Iterable[ItemKey], now: float, naming: Callable[[Hashable], str] = name_of
+) -> list[str]:
+    """Lines for people, indented by how far down the cause is. `naming` tells what people call an object.
+
+    Items that wait for others of these are counted only: their cause is told with those.
+    """
+    asked = dict.fromkeys(keys)
+    waiting = [key for key in asked if any(need in asked for need in machine.missing(key))]
+    causes = [key for key in asked if key not in waiting] or waiting[:1]  # a ring has no beginning
     story = _Story(machine, now, naming)
-    story.tell(key, 0)
-    return story.lines
+    for key in causes:
+        story.tell(key, 0)
+    more = len(asked) - len(causes)
+    return story.lines + ([f"{more} more items wait for {'these' if len(causes) > 1 else 'this one'}"] if more else [])
 
 
 class _Story:

@@ -23,8 +23,10 @@ from operator import is_
 from evenet_core.reconciler.fragments import Delta, Wanted
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome
 
-__all__ = ["BACKOFF_LIMIT", "Counts", "Failure", "ItemState", "Machine"]
+__all__ = ["BACKOFF_LIMIT", "PLAIN_REASONS", "Counts", "Failure", "ItemState", "Machine"]
 
+WANTED, NOT_WANTED = "it is wanted so", "it is not wanted any more"
+PLAIN_REASONS = {"", WANTED, NOT_WANTED}  # those that the intent itself gives
 BACKOFF_FIRST = 1.0  # seconds
 BACKOFF_LIMIT = 60.0  # seconds
 
@@ -322,9 +324,9 @@ class Machine:
         if key in self.failures:
             return f"tried again: {self.failures[key].error}"
         if change.op is not Op.DELETE:
-            return "drift: it was there as wanted, then it was not" if key in self.drifted else "it is wanted so"
+            return "drift: it was there as wanted, then it was not" if key in self.drifted else WANTED
         if wanted is None:
-            return "it is not wanted any more"
+            return NOT_WANTED
         if change.before is not None and wanted.item != change.before and wanted.item.replaces(change.before):
             return "it has to be made anew"
         needs = (*self._plans.below(key), *self._stands.below(key))

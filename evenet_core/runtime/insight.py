@@ -19,24 +19,42 @@ from evenet_core.status import timestamp
 __all__ = ["explain", "graph", "leases", "problems"]
 
 
-def explain(name: str, planner: Planner, engine: Engine) -> list[str]:
-    """Why an object or item is as it is, a line a step.
+def explain(name: str, planner: Planner, engine: Engine, status: Mapping[str, Any]) -> list[str]:
+    """Why an object or item is as it is, a line a step: what the status says of it, then its items.
 
     :raises EvenetError: nothing is called so.
     """
     objects, machine = _objects_called(name, planner), engine.machine
     naming = ObjectNames(planner.inputs.config)
-    lines = [f"{naming(o)}: {error}" for o in objects for error in planner.errors.get(o) or ()]
+    lines = [f"{naming(o)}: {text}" for o in objects for text in _told(o, status)]
     keys = [key for key, wanted in machine.wanted.items() if wanted.object in objects]
     named = [key for key in {**machine.wanted, **machine.actual} if name in (str(key), str(key[-1]))]
     if not objects and not named:
         raise EvenetError(f"nothing is called {name!r}; see `evenet status` and `evenet graph`")
     unsettled = [key for key in keys if machine.state(key) is not ItemState.IN_SYNC]
-    for key in dict.fromkeys([*unsettled, *named]):
-        lines += engine.explain(key)
+    lines += engine.explain([*unsettled, *named])
     if objects and not unsettled:
         lines.append(f"{name}: all {len(keys)} items are in sync")
     return lines
+
+
+def _told(name: ObjectId, status: Mapping[str, Any]) -> Iterator[str]:
+    """What the status says of an object: what is wrong, and why its routes leave where they do."""
+    match name:
+        case ("adapter", label):
+            found = [port for port in status["ports"] if port["label"] == label]
+        case ("instance", key):
+            found = [instance for instance in status["network_instances"] if instance["uuid"] == key]
+        case ("vif", key, interface):
+            apps = [app for app in status["apps"] if app["uuid"] == key]
+            found = [one for app in apps for one in app["interfaces"] if one["name"] == interface]
+        case _:
+            return
+    for one in found:
+        yield from (one[what] for what in ("error", "warning") if one.get(what))
+        for route in one.get("routes", ()):
+            if route["selected_because"]:
+                yield f"{route['dst']} leaves by {route['port']}: {route['selected_because']}"
 
 
 def _objects_called(name: str, planner: Planner) -> list[ObjectId]:

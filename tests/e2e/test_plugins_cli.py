@@ -26,7 +26,7 @@ CONFIG = {
     "ports": [{"label": "eth0", "interface": "eth0"}],
     "networks": [{"name": "site", "ip": IP}],
     "adapters": [{"label": "eth0", "network": "site", "address": "192.0.2.7", "uplink": True}],
-    "network_instances": [{"name": "ni0", "subnet": "10.50.0.0/24", "port": "eth0", "flow_log": False}],
+    "network_instances": [{"name": "ni0", "subnet": "10.50.0.0/24", "port": "eth0"}],
     "apps": [{"name": "web", "interfaces": [{"name": "card", "network_instance": "ni0"}]}],
 }
 OURS = ("evenet", "__editable__", "pip", "distutils-precedence")

@@ -99,7 +99,7 @@ def test_a_number_of_a_million_digits_is_refused() -> None:
 
 
 def test_more_instances_than_there_are_routing_tables_are_refused() -> None:
-    instances = [{"name": f"n{i}", "type": "switch", "flow_log": False} for i in range(4001)]
+    instances = [{"name": f"n{i}", "type": "switch"} for i in range(4001)]
 
     (problem,) = problems(json.dumps({"evenet": 1, "network_instances": instances}).encode())
 

@@ -377,7 +377,7 @@ def test_a_status_for_people_has_everything_that_matters(evenet: Any, running: A
     lines = evenet("status").out.splitlines()
 
     assert lines[0] == "degraded: 7 of 9 items in sync, 1 failed"
-    assert lines[1] == "DPC zedagent: fallback (fallback): no answer"
+    assert lines[1] == "DPC zedagent: fallback: no answer"
     text = "\n".join(lines)
     assert "uplink0  eth0    management  up    172.22.10.5/24  172.22.10.1  9     link not up" in text
     assert "ni                local  bn1     10.50.0.0/24  uplink0  172.22.10.1 (eth0)  -" in text

@@ -25,7 +25,7 @@ BASE: dict[str, Any] = {
     "networks": [{"name": "dhcp", "ip": {"mode": "dhcp"}}],
     "adapters": [{"label": "eth0", "network": "dhcp", "uplink": True, "labels": ["wan"]}, {"label": "eth1"}],
 }
-LOCAL = {"name": "local1", "subnet": "10.1.0.0/24", "port": "eth0", "flow_log": False}
+LOCAL = {"name": "local1", "subnet": "10.1.0.0/24", "port": "eth0"}
 
 
 def outcome(**parts: Any) -> tuple[list[str], list[str]]:
@@ -208,7 +208,7 @@ def test_what_rules_accept_of_a_subnet_can_be_served(
         gateway=near[0],
         dhcp_range=DhcpRange(start=near[1], end=near[2]) if pool else None,  # type: ignore[arg-type]
     )
-    parts: dict[str, Any] = {"name": "n", "flow_log": False, "subnet": str(subnet)}
+    parts: dict[str, Any] = {"name": "n", "subnet": str(subnet)}
     parts |= {"gateway": str(near[0])} if near[0] else {}
     parts |= {"dhcp_range": {"start": str(near[1]), "end": str(near[2])}} if pool else {}
 
@@ -222,7 +222,7 @@ subnets = st.tuples(st.integers(0, 2**32 - 1), st.integers(8, 30)).map(lambda pa
 
 @given(st.lists(subnets | st.sampled_from([ip_network("10.0.0.0/8"), ip_network("10.1.0.0/16")]), max_size=6))
 def test_of_two_subnets_that_overlap_the_later_one_is_named(given_subnets: list[IPv4Network]) -> None:
-    instances = [{"name": f"n{i}", "subnet": str(subnet), "flow_log": False} for i, subnet in enumerate(given_subnets)]
+    instances = [{"name": f"n{i}", "subnet": str(subnet)} for i, subnet in enumerate(given_subnets)]
 
     problems, _ = outcome(network_instances=instances)
 

@@ -291,7 +291,7 @@ def test_explain_walks_down_to_the_cause() -> None:
             bench.system.failing.add(X)
             await bench.settle(thing("a:x"), thing("b:y", "a:x"), thing("c:z", "b:y"))
 
-            lines = bench.engine.explain(ItemKey(("c", "z")))
+            lines = bench.engine.explain([ItemKey(("c", "z"))])
 
             assert lines == [
                 "c:z: pending (for test, plugin test)",
@@ -318,10 +318,10 @@ def test_a_kind_without_a_driver_and_a_ring_are_problems_and_are_explained() -> 
             "a:x": "requires itself: a:x -> b:y -> a:x",
             "b:y": "requires itself: b:y -> a:x -> b:y",
         }
-        assert engine.explain(ItemKey(("a", "w")))[-1].endswith(
+        assert engine.explain([ItemKey(("a", "w"))])[-1].endswith(
             "no installed plugin brings a driver for items of kind c"
         )
-        assert engine.explain(X)[-1].endswith("a:x: see above, they require each other")
+        assert engine.explain([X])[-1].endswith("a:x: see above, they require each other")
         await engine.stop()
 
     run_virtual(story())

@@ -78,7 +78,7 @@ INSTANCE = Table(
     Field("propagateConnectedRoutes", "propagate_connected_routes"),
     many("staticRoutes", "routes", ROUTE),
     Field("mtu", "mtu", nonzero),
-    Field("disableFlowlog", "flow_log", not_flag),
+    Field("disableFlowlog", "flow_log", not_flag, default=True),
     inside("stp", Field("portsWithBpduGuard", "bpdu_guard_ports")),
     many("vlanAccessPorts", "access_ports", ACCESS_PORT),
     Field("forwardLldp", "forward_lldp"),
