@@ -188,7 +188,7 @@ def _passed_on(instance: NetworkInstance, vifs: Sequence[Vif], numbers: Numbers)
     counted = []
     for vif in vifs:
         passed_on = 0
-        for address in vif.addresses:
+        for address in vif.addresses if not vif.error else ():
             mac = int(vif.mac.replace(":", ""), 16)
             before = numbers.get(holders, str(address))
             passed_on = numbers.get(counts, str(address)) or 0

@@ -341,6 +341,16 @@ def test_a_new_mac_of_the_same_app_passes_its_address_on() -> None:
     assert resolved(config(app("a", card("x", mac=MAC))), numbers)["a/x"].passed_on == 1
 
 
+def test_an_interface_that_cannot_work_takes_no_address_over() -> None:
+    """`b` has the MAC of `a/x`, and asks for the address that `a/y` has."""
+    wanted = config(
+        app("a", card("x", mac=MAC), card("y")), app("b", card("x", mac=MAC, address=ip_address("10.50.0.129")))
+    )
+    _, numbers = vifs_of(wanted)
+
+    assert vifs_of(wanted, numbers)[1] == numbers
+
+
 # -- over any history ---------------------------------------------------------------------------------
 
 INSTANCES = (
