@@ -34,7 +34,7 @@ def build_by_hand(items: Sequence[Item], directory: Path) -> float:
     daemons = [_prepared(item, directory) for item in items if isinstance(item, Daemon)]
 
     start = time.perf_counter()
-    firewall = subprocess.Popen(("nft", "-f", str(directory / "nft")))
+    subprocess.run(("nft", "-f", str(directory / "nft")), check=True)
     subprocess.run(("ip", "-batch", str(directory / "links")), check=True)
     subprocess.run(("sysctl", "-q", "-p", str(directory / "sysctl")), check=True)
     subprocess.run(("ip", "-4", "-batch", str(directory / "ip4")), check=True)
@@ -44,7 +44,6 @@ def build_by_hand(items: Sequence[Item], directory: Path) -> float:
         assert process.stderr is not None
         said = process.stderr.readline()
         assert "started" in said, said
-    assert firewall.wait() == 0
     return time.perf_counter() - start
 
 

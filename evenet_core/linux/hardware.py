@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from evenet_core.linux import netlink
 from evenet_core.linux.ethtool import driver_name
 from evenet_core.linux.linkmark import found_port
-from evenet_core.linux.links import LinkInfo, all_links, decode_link, find_link, is_whole
+from evenet_core.linux.links import LinkInfo, all_links, decode_link, find_link, is_whole, link_head
 from evenet_core.linux.listen import discard, waiting
 from evenet_core.linux.netlink import Reply, replies
 from evenet_core.linux.rtnl import Rtnl, open_socket
@@ -86,15 +86,15 @@ class HardwareMonitor:
             self._see(link)
 
     async def _read(self, opened: socket.socket) -> None:
-        burst: dict[int, LinkInfo | None] = {}  # the last word on each
+        burst: dict[int, Reply] = {}  # the last word on each
         features = False
         try:
             for data in waiting(opened):
                 for reply in replies(data):
                     if reply.type in (NEWLINK, DELLINK) and is_whole(reply):
-                        link = decode_link(reply)
-                        burst[link.index] = link if reply.type == NEWLINK else None
-                        features |= link.index in self._ports and _tells_of_features(reply)
+                        index, _ = link_head(reply)
+                        burst[index] = reply
+                        features |= index in self._ports and _tells_of_features(reply)
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise
@@ -102,10 +102,11 @@ class HardwareMonitor:
             await self._resync()
             burst, features = {}, True
         for index, last in burst.items():
-            if last is None:
+            if last.type == DELLINK:
                 self._ports.pop(index, None)
-            elif self._is_news(last):  # a rename is told before the mark that comes with it: ask once more
-                self._see(await find_link(self._rtnl, index) or last)
+            elif self._is_news(link := decode_link(last)):
+                # a rename is told before the mark that comes with it: ask once more
+                self._see(await find_link(self._rtnl, index) or link)
         if features:
             self._features_changed()
         if self._udev.fileno() is not None:

@@ -49,7 +49,7 @@ class Planner:
         self._adapters: dict[str, Adapter] = {}
         self._refused: Mapping[str, Mapping[str, str]] = {}
         self._resolved: dict[str, tuple[Mapping[str, Any], Instance]] = {}  # with the facts that it was made of
-        self._views: dict[str, Instance] = {}  # as interfaces see them, by key
+        self._views: dict[str, tuple[Instance, Instance]] = {}  # by key: what is resolved, and as interfaces see it
         self._planned: dict[ObjectId, _PlannedVif] = {}
         self._conflicts: tuple[Sequence[InstancePort], Mapping[str, str]] | None = None
 
@@ -158,12 +158,14 @@ class Planner:
 
     def _seen_by_vifs(self, instance: Instance) -> Instance:
         """The instance without what changes with the state of its ports; the same object while that is the same."""
+        known = self._views.get(instance.config.key)
+        if known is not None and known[0] is instance:
+            return known[1]
         ports = tuple(replace(port, carrier=True, gateways=(), dns=(), ntp=()) for port in instance.ports)
         seen = replace(instance, ports=ports, routes=(), dns_servers=(), app_ntp=(), error="")
-        before = self._views.get(instance.config.key)
-        if before == seen:
-            return before
-        self._views[instance.config.key] = seen
+        if known is not None and known[1] == seen:
+            seen = known[1]
+        self._views[instance.config.key] = instance, seen
         return seen
 
     def _plan_vif_anew(self, instance: Instance, vif: Vif, facts: Facts, answers: _Answers) -> None:

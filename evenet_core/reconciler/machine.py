@@ -97,7 +97,6 @@ class Machine:
     def update(self, delta: Delta) -> None:
         """The intent changed."""
         for key, wanted in delta.items():
-            self._touch(key)  # by its requirements of before
             if wanted is None:
                 before = self.wanted.pop(key, None)
                 if before is not None and (key in self.actual or key in self._flying):
@@ -134,20 +133,18 @@ class Machine:
         self._sort_out()
 
     def finished(self, group: int, outcomes: Sequence[Outcome], now: float) -> None:
-        """A batch is done."""
+        """A batch is done: an outcome for each of its changes."""
         for change in self._in_flight.pop(group, ()):
             del self._flying[change.key]
-            self._touch(change.key)
-            self._index(change.key)
         for outcome in outcomes:
             key = outcome.change.key
-            if outcome.error is None:
-                self.failures.pop(key, None)
-                for above in self._plans.above(key):
-                    self.failures.pop(above, None)  # what it stood on is new: it may work now
-                self._set_actual(key, outcome.change.after)
-            else:
+            if outcome.error is not None:
                 self._fail(key, outcome.change.op, outcome.error, now)
+                continue
+            for above in self._plans.above(key) if self.failures else ():
+                self.failures.pop(above, None)  # what it stood on is new: it may work now
+            self.failures.pop(key, None)
+            self._set_actual(key, outcome.change.after)
         self._sort_out()
 
     # -- what is to be done ---------------------------------------------------------------------------
@@ -202,7 +199,7 @@ class Machine:
         """The change that this item needs and may have now."""
         before, wanted = self.actual.get(key), self.wanted.get(key)
         leaving = key in self._leaving
-        if not leaving and before == (wanted.item if wanted is not None else None):
+        if not leaving and _same(before, wanted.item if wanted is not None else None):
             self.failures.pop(key, None)
             self.former.pop(key, None)
             return None
@@ -271,7 +268,7 @@ class Machine:
         item, wanted = self.actual.get(key), self.wanted.get(key)
         if item is None:
             return False
-        if wanted is None or (wanted.item != item and wanted.item.replaces(item)):
+        if wanted is None or (not _same(wanted.item, item) and wanted.item.replaces(item)):
             return True
         if any(need in self._leaving or self._gone_for_good(need) for need in self._plans.below(key)):
             return True
@@ -287,7 +284,7 @@ class Machine:
         for need in self._plans.below(key):
             wanted = self.wanted.get(need)
             if wanted is not None:
-                if self.actual.get(need) != wanted.item or need in self._leaving or need in self._flying:
+                if not _same(self.actual.get(need), wanted.item) or need in self._leaving or need in self._flying:
                     yield need
             elif need in self.actual or not self._external(need):
                 yield need
@@ -299,7 +296,7 @@ class Machine:
         if key in self.failures:
             return ItemState.FAILED
         wanted = self.wanted.get(key)
-        if wanted is not None and self.actual.get(key) == wanted.item and key not in self._leaving:
+        if wanted is not None and _same(self.actual.get(key), wanted.item) and key not in self._leaving:
             return ItemState.IN_SYNC
         return ItemState.PENDING
 
@@ -375,9 +372,8 @@ class Machine:
     # -- inside ---------------------------------------------------------------------------------------
 
     def _set_actual(self, key: ItemKey, item: Item | None) -> None:
-        self._touch(key)  # by its requirements of before
         wanted = self.wanted.get(key)
-        if item == (wanted.item if wanted is not None else None):
+        if _same(item, wanted.item if wanted is not None else None):
             item = wanted.item if wanted is not None else None  # it knows best what it stands on
             self.failures.pop(key, None)
             self.drifted.discard(key)
@@ -390,22 +386,27 @@ class Machine:
         self._touch(key)
 
     def _index(self, key: ItemKey) -> None:
-        """The intent knows requirements better than what was observed."""
+        """The intent knows requirements better than what was observed. What it stands on no longer may go now."""
         wanted, actual = self.wanted.get(key), self.actual.get(key)
         self._plans.set(key, wanted.item if wanted is not None else actual)
         if key not in self._flying:
-            self._stands.set(key, actual)
+            self._look.update(dict.fromkeys(self._stands.set(key, actual)))
 
     def _touch(self, key: ItemKey) -> None:
-        """Look at this key, at what stands on it, and at what it stands on."""
-        self._look[key] = self._dirty[key] = None
+        """Look at this key and at what stands on it; of what exists it is in doubt whether it stays."""
+        look, dirty = self._look, self._dirty
+        look[key] = None
+        if key in self.actual or key in self._leaving:
+            dirty[key] = None
         for known in (self._plans, self._stands):
             for above in known.above(key):
-                self._look[above] = self._dirty[above] = None
-            for below in known.below(key):
-                self._look[below] = None
+                look[above] = None
+                if above in self.actual or above in self._leaving:
+                    dirty[above] = None
 
     def _fail(self, key: ItemKey, op: Op, error: Exception, now: float) -> None:
+        self._index(key)
+        self._touch(key)
         before = self.failures.get(key)
         attempts = before.attempts + 1 if before is not None else 1
         delay = BACKOFF_LIMIT
@@ -422,7 +423,7 @@ class _Requirements:
     """Which key requires which, looked up from both ends."""
 
     def __init__(self) -> None:
-        self._of: dict[ItemKey, tuple[Item | None, ...]] = {}  # the items that it was told of
+        self._of: dict[ItemKey, tuple[Item, ...]] = {}  # the items that it was told of
         self._below: dict[ItemKey, tuple[ItemKey, ...]] = {}
         self._above: dict[ItemKey, dict[ItemKey, None]] = {}  # in the order in which they came, as all here
 
@@ -434,26 +435,30 @@ class _Requirements:
         """What requires `key`."""
         return self._above.get(key, ())
 
-    def set(self, key: ItemKey, *items: Item | None) -> None:
-        """`key` requires what any of these items requires."""
-        before = self._of.get(key, ())
-        if len(before) == len(items) and all(map(is_, before, items)):
-            return  # the very same items
-        if any(item is not None for item in items):
-            self._of[key] = items
+    def set(self, key: ItemKey, *items: Item | None) -> Iterable[ItemKey]:
+        """`key` requires what any of these items requires. Returns what it requires no longer."""
+        told, before = tuple(item for item in items if item is not None), self._of.get(key, ())
+        if len(before) == len(told) and all(map(is_, before, told)):
+            return ()  # the very same items
+        if told:
+            self._of[key] = told
         else:
-            self._of.pop(key, None)
-        below = tuple(dict.fromkeys(r.key for item in items if item is not None for r in item.requires))
-        known = self._below.get(key, ())
-        if below == known:
-            return
-        for need in known:
-            self._above[need].pop(key, None)
+            del self._of[key]
+        below, known = dict.fromkeys(r.key for item in told for r in item.requires), self._below.get(key, ())
+        dropped = [need for need in known if need not in below]
+        for need in dropped:
+            del self._above[need][key]
             if not self._above[need]:
                 del self._above[need]
         for need in below:
-            self._above.setdefault(need, {})[key] = None
+            if need not in known:
+                self._above.setdefault(need, {})[key] = None
         if below:
-            self._below[key] = below
+            self._below[key] = tuple(below)
         else:
-            del self._below[key]
+            self._below.pop(key, None)
+        return dropped
+
+
+def _same(one: Item | None, other: Item | None) -> bool:
+    return one is other or one == other
