@@ -8,7 +8,7 @@ remembers it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from evenet_core.model.facts import link_fact, route_choice_fact
 from evenet_core.model.instances import InstanceType, NetworkInstance
 from evenet_core.model.resolved import Instance, InstancePort, Vif
 from evenet_core.planning.hardware import Hardware
-from evenet_core.planning.inputs import Inputs, ObjectId
+from evenet_core.planning.inputs import DEVICE, Inputs, ObjectId
 from evenet_core.planning.names import plan_names
 from evenet_core.plugins import Answer, Plugins
 from evenet_core.reconciler.facts import Facts
@@ -50,7 +50,7 @@ class Planner:
         self._refused: Mapping[str, Mapping[str, str]] = {}
         self._resolved: dict[str, tuple[Mapping[str, Any], Instance]] = {}  # with the facts that it was made of
         self._views: dict[str, tuple[Instance, Instance]] = {}  # by key: what is resolved, and as interfaces see it
-        self._planned: dict[ObjectId, _PlannedVif] = {}
+        self._planned: dict[ObjectId, _Planned] = {}  # instances and interfaces
         self._conflicts: tuple[Sequence[InstancePort], Mapping[str, str]] | None = None
 
     def load(self, inputs: Inputs) -> set[ObjectId]:
@@ -73,17 +73,33 @@ class Planner:
 
     def plan(self, name: ObjectId, facts: Facts) -> Sequence[Planned]:
         """Items of one object. What cannot be planned is an error of that object, kept in `errors`."""
-        answers = _Answers()
         match name:
-            case ("adapter", label):
-                self._plan_adapter(self._adapters[label], facts, answers)
             case ("instance", key):
-                self._plan_instance(key, facts, answers)
+                instance = self.instances[key] = self.resolve(key, facts)
+                return self._once(name, (instance,), facts, self._plan_instance)
             case ("vif", *_):
-                self._plan_vif(name, facts, answers)
-            case _:
-                self._plan_device(facts, answers)
+                vif = self._vifs[name]
+                instance = self._seen_by_vifs(self.resolve(vif.instance, facts))
+                return self._once(name, (instance, vif), facts, self._plan_vif)
+        answers = _Answers()
+        if name == DEVICE:
+            self._plan_device(facts, answers)
+        else:
+            self._plan_adapter(self._adapters[name[1]], facts, answers)
         self.errors[name] = answers.errors
+        return answers.items
+
+    def _once(
+        self, name: ObjectId, given: tuple[Any, ...], facts: Facts, plan: Callable[[Any, Facts, _Answers], None]
+    ) -> Sequence[Planned]:
+        """The very items of before, unless what the object is planned from has changed, or a fact that it read."""
+        known = self._planned.get(name)
+        if known is not None and known.holds(given, facts):
+            return known.items
+        seen, answers = _Recorded(facts), _Answers()
+        plan(given, seen, answers)
+        self.errors[name] = answers.errors
+        self._planned[name] = _Planned(given, seen.values, answers.items)
         return answers.items
 
     def _plan_adapter(self, adapter: Adapter, facts: Facts, answers: _Answers) -> None:
@@ -129,8 +145,8 @@ class Planner:
             self._conflicts = ports, conflicts(self.inputs.config.network_instances, ports)
         return self._conflicts[1]
 
-    def _plan_instance(self, key: str, facts: Facts, answers: _Answers) -> None:
-        instance = self.instances[key] = self.resolve(key, facts)
+    def _plan_instance(self, given: tuple[Instance], facts: Facts, answers: _Answers) -> None:
+        [instance] = given
         if instance.error:
             answers.errors.append(instance.error)
         if instance.blocked:
@@ -142,19 +158,7 @@ class Planner:
             missing = f"no installed plugin realises the firewall of network instance {instance.config.name}"
             answers.take(self._plugins.plan_firewall(policy, facts), missing)
         if instance.gateway is not None and instance.gateway.version == 4:
-            answers.add(MetadataService(key, instance.bridge, str(instance.gateway.ip)))
-
-    def _plan_vif(self, name: ObjectId, facts: Facts, answers: _Answers) -> None:
-        """An interface is planned anew only when what it can see of its instance has changed, or a fact it read."""
-        vif = self._vifs[name]
-        instance = self._seen_by_vifs(self.resolve(vif.instance, facts))
-        known = self._planned.get(name)
-        if known is not None and known.holds(instance, vif, facts):
-            answers.items, answers.errors = list(known.items), list(known.errors)
-            return
-        seen = _Recorded(facts)
-        self._plan_vif_anew(instance, vif, seen, answers)
-        self._planned[name] = _PlannedVif(instance, vif, seen.values, tuple(answers.items), tuple(answers.errors))
+            answers.add(MetadataService(instance.config.key, instance.bridge, str(instance.gateway.ip)))
 
     def _seen_by_vifs(self, instance: Instance) -> Instance:
         """The instance without what changes with the state of its ports; the same object while that is the same."""
@@ -168,7 +172,8 @@ class Planner:
         self._views[instance.config.key] = instance, seen
         return seen
 
-    def _plan_vif_anew(self, instance: Instance, vif: Vif, facts: Facts, answers: _Answers) -> None:
+    def _plan_vif(self, given: tuple[Instance, Vif], facts: Facts, answers: _Answers) -> None:
+        instance, vif = given
         if instance.blocked:
             answers.errors.append(f"network instance {instance.config.name} is not built")
         elif vif.error:
@@ -201,18 +206,15 @@ class Planner:
 
 
 @dataclass(frozen=True, slots=True)
-class _PlannedVif:
-    """What planning an interface came to, and what it was made of."""
+class _Planned:
+    """What planning an object came to, and what it was made of."""
 
-    instance: Instance
-    vif: Vif
+    given: tuple[Any, ...]
     facts: Mapping[str, Any]
-    items: tuple[Planned, ...]
-    errors: tuple[str, ...]
+    items: Sequence[Planned]
 
-    def holds(self, instance: Instance, vif: Vif, facts: Facts) -> bool:
-        same = self.instance is instance and (self.vif is vif or self.vif == vif)
-        return same and all(facts.get(name) == value for name, value in self.facts.items())
+    def holds(self, given: tuple[Any, ...], facts: Facts) -> bool:
+        return self.given == given and all(facts.get(name) == value for name, value in self.facts.items())
 
 
 class _Recorded(Facts):

@@ -54,7 +54,7 @@ Delta: TypeAlias = Mapping[ItemKey, Wanted | None]
 class Fragments:
     """Fragments by object.
 
-    :param plan: items of one object, given the facts.
+    :param plan: items of one object, given the facts; the same sequence as before if they are the same.
     :param facts: all facts by name, kept up to date by somebody else.
     """
 
@@ -62,6 +62,7 @@ class Fragments:
         self._plan = plan
         self._facts = facts if facts is not None else {}
         self._items: dict[Hashable, dict[ItemKey, Planned]] = {}
+        self._planned: dict[Hashable, Sequence[Planned]] = {}  # as the planner said it
         self._reads: dict[Hashable, set[str]] = {}
         self._readers: dict[str, set[Hashable]] = {}
         self._claims: dict[ItemKey, dict[Hashable, Planned]] = {}  # in the order in which they came
@@ -76,6 +77,7 @@ class Fragments:
         for gone in [name for name in self._items if name not in there]:
             touched += self._replace(gone, {}, set())
             del self._items[gone], self._reads[gone]
+            self._planned.pop(gone, None)
         for name in named:
             if name in due or name not in self._items:
                 touched += self._plan_one(name)
@@ -112,9 +114,13 @@ class Fragments:
 
     def _plan_one(self, name: Hashable) -> list[ItemKey]:
         facts = Facts(self._facts)
+        planned = self._plan(name, facts)
+        if planned is self._planned.get(name) and facts.read == self._reads[name]:
+            return []
+        self._planned[name] = planned
         items: dict[ItemKey, Planned] = {}
-        for planned in self._plan(name, facts):
-            items.setdefault(planned.item.key, planned)
+        for one in planned:
+            items.setdefault(one.item.key, one)
         return self._replace(name, items, facts.read)
 
     def _replace(self, name: Hashable, items: dict[ItemKey, Planned], reads: set[str]) -> list[ItemKey]:
