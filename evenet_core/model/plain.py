@@ -12,7 +12,7 @@ import msgspec
 from evenet_core.model.networks import Secret
 from evenet_core.model.values import IPAddress, IPInterface, IPNetwork
 
-__all__ = ["from_plain", "parse", "to_plain"]
+__all__ = ["from_plain", "parse", "to_json", "to_plain"]
 
 T = TypeVar("T")
 
@@ -29,6 +29,11 @@ _PARSERS: dict[Any, Callable[[str], Any]] = {
 def to_plain(value: Any) -> Any:
     """Plain values of a model value. Secrets stand in it as they are: for files that only root reads."""
     return msgspec.to_builtins(value, enc_hook=_text)
+
+
+def to_json(value: Any) -> bytes:
+    """`to_plain` as JSON; equal values are spelled alike."""
+    return msgspec.json.encode(value, enc_hook=_text, order="deterministic")
 
 
 def from_plain(value: Any, type_: type[T]) -> T:

@@ -12,7 +12,7 @@ from msgspec import ValidationError
 from evenet_core.apps.numbers import Numbers
 from evenet_core.device.dpclist import Candidate
 from evenet_core.model.config import DeviceConfig
-from evenet_core.model.plain import from_plain, to_plain
+from evenet_core.model.plain import from_plain, to_json, to_plain
 from evenet_core.store import Store
 
 __all__ = ["Memory"]
@@ -32,7 +32,7 @@ class Memory:
         return config
 
     def save_config(self, config: DeviceConfig) -> None:
-        self._store.save("config", to_plain(config))
+        self._store.write("config", to_json(config))
 
     def candidates(self) -> tuple[tuple[Candidate, ...], int]:
         """The list of DPCs with their results, and the index of the one in use (-1 = none)."""
