@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,6 +24,7 @@ from evenet_core import __version__
 from evenet_core.apps.metadata import MetadataRequest, MetadataResponse, MetadataWorld, respond
 from evenet_core.apps.numbers import Numbers
 from evenet_core.apps.runtime import runtime_document
+from evenet_core.apps.vifs import Known
 from evenet_core.device.flatten import dpc_from_config
 from evenet_core.device.verify import Phase, State, Timers
 from evenet_core.errors import EvenetError
@@ -31,7 +33,8 @@ from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.facts import HARDWARE, link_fact, split_route_choice
 from evenet_core.model.resolved import InstancePort
-from evenet_core.planning.inputs import Inputs, ObjectId, ObjectNames, gather_inputs
+from evenet_core.planning.inputs import Inputs, ObjectNames, gather_inputs
+from evenet_core.planning.objects import ObjectId
 from evenet_core.planning.planner import Planner, adapter_port
 from evenet_core.planning.routes import probed
 from evenet_core.plugins import Plugins
@@ -41,13 +44,14 @@ from evenet_core.probing.prober import Selected
 from evenet_core.probing.verdict import PortVerdict
 from evenet_core.reconciler.engine import Engine, EngineEvent
 from evenet_core.reconciler.facts import Facts
-from evenet_core.reconciler.fragments import Delta, Fragments
+from evenet_core.reconciler.fragments import Fragments
 from evenet_core.reconciler.machine import ItemState
 from evenet_core.reconciler.plan import Plan
 from evenet_core.runtime.facthub import FactHub
 from evenet_core.runtime.insight import explain, graph, leases, problems
 from evenet_core.runtime.journal import Journal
 from evenet_core.runtime.kernel import Kernel
+from evenet_core.runtime.ledger import Ledger
 from evenet_core.runtime.memory import Memory
 from evenet_core.runtime.probes import Probes
 from evenet_core.runtime.verifier import Verifier
@@ -81,7 +85,9 @@ class Node:
         self._run_dir = run_dir
         self._started = time.time()
         self._memory = Memory(state_dir)
+        self._ledger = Ledger(self._cannot_be_stored)
         self._numbers = Numbers()
+        self._known = Known()
         self._config = DeviceConfig()
         self._names = ObjectNames(self._config)
         self.journal = Journal()
@@ -118,7 +124,7 @@ class Node:
         if candidates:
             self._verifier.resume(candidates, current, self._timers())
         await self._facts.watch(self._kernel.monitors)
-        self._engine.update(self._refresh())
+        self._refresh()
         self._ready = True
         await self._engine.start()
         self._expect_confirmation()
@@ -139,6 +145,7 @@ class Node:
         await self._probes.stop()
         await self._facts.stop()
         await self._engine.stop()
+        self._ledger.close()
         await self._kernel.close()
 
     async def teardown(self) -> None:
@@ -170,27 +177,32 @@ class Node:
         config = wanted
         if confirm is not None:
             self._memory.save_unconfirmed(self._memory.config(), time.time() + confirm)
-        else:
-            self._memory.clear_unconfirmed()
+            self._expect_confirmation()
         self._take(config, "a device config was handed over")
-        self._expect_confirmation()
+        if confirm is None:
+            self._is_confirmed()
+        try:
+            await self._ledger.settled()
+        except OSError as error:
+            text = "the config is in use, but cannot be stored; the next start of evenet takes the one before"
+            raise EvenetError(f"{text}: {error}") from error
 
     def confirm(self) -> bool:
         """Keep the config that waits for it; False when none does."""
         if self._memory.unconfirmed() is None:
             return False
         self._memory.clear_unconfirmed()
-        self._expect_confirmation()
+        self._is_confirmed()
         self.journal.add("config", "the config was confirmed")
         return True
 
     def _take(self, config: DeviceConfig, text: str) -> None:
-        self._memory.save_config(config)
         self._config = config
         self._names = ObjectNames(config)
         self.journal.add("config", text)
         self._verifier.state = replace(self._verifier.state, timers=self._timers())
         self._arrived(dpc_from_config(config))
+        self._ledger.enter("config", partial(self._memory.save_config, config))  # after the numbers that go with it
 
     def _expect_confirmation(self) -> None:
         if self._revert is not None:
@@ -201,10 +213,16 @@ class Node:
             delay = max(0.0, waiting[1] - time.time())
             self._revert = asyncio.get_running_loop().call_later(delay, self._go_back, waiting[0])
 
+    def _is_confirmed(self) -> None:
+        """Nothing comes back; that is written down after the config that stays."""
+        if self._revert is not None:
+            self._revert.cancel()
+            self._revert = None
+        self._ledger.enter("unconfirmed", self._memory.clear_unconfirmed)
+
     def _go_back(self, previous: DeviceConfig | None) -> None:
-        self._revert = None
-        self._memory.clear_unconfirmed()
         self._take(previous or DeviceConfig(), "nobody confirmed: the config before is back")
+        self._is_confirmed()
 
     def _accepted(self, document: Document | DeviceConfig) -> DeviceConfig | Dpc:
         """What a document asks of this node.
@@ -241,7 +259,7 @@ class Node:
         planner = Planner(self.plugins)
         planner.load(self._gather(config, dpc)[0])
         fragments = Fragments(planner.plan, self._facts.values)
-        fragments.set_objects(planner.inputs.objects())
+        fragments.set_objects(planner.objects.values)
         plan = replace(self._engine.plan(fragments.intent), problems=_refusals(planner))
         return plan.named(ObjectNames(self._config, config))
 
@@ -322,25 +340,23 @@ class Node:
     def _decide(self) -> None:
         """Plan anew what the config and the decisions changed, and go for it."""
         if self._ready:
-            self._engine.update(self._refresh())
+            self._refresh()
             self._management.clear()
             self._look_at_ports()
 
-    def _refresh(self) -> Delta:
+    def _refresh(self) -> None:
         candidate = self._verifier.state.candidate
-        inputs, numbers = self._gather(self._config, candidate.dpc if candidate else None)
-        if numbers != self._numbers:
-            self._numbers = numbers
-            self._memory.save_numbers(numbers)
+        inputs, self._numbers = self._gather(self._config, candidate.dpc if candidate else None)
         changed = self._planner.load(inputs)
-        self._kernel.write_apps(runtime_document(inputs.config, inputs.vifs))
-        return self._fragments.set_objects(inputs.objects(), changed)
+        self._engine.update(self._fragments.set_objects(self._planner.objects.values, changed))
+        self._ledger.enter("numbers", partial(self._memory.save_numbers, self._numbers))
+        self._ledger.enter("apps", lambda: self._kernel.write_apps(runtime_document(inputs.config, inputs.vifs)))
 
     def _gather(self, config: DeviceConfig, dpc: Dpc | None) -> tuple[Inputs, Numbers]:
         def named(adapter: Adapter) -> Adapter:
             return self._planner.hardware.named(adapter, self._facts.values)
 
-        return gather_inputs(config, dpc, self._numbers, self.settings, named)
+        return gather_inputs(config, dpc, self._numbers, self.settings, named, known=self._known)
 
     def _timers(self) -> Timers:
         given = self._config.settings
@@ -356,7 +372,7 @@ class Node:
         candidate = self._verifier.state.candidate
         nameless = candidate is not None and any(not adapter.ifname for adapter in candidate.dpc.adapters)
         if nameless and any(name.startswith(HARDWARE) for name in names):
-            self._engine.update(self._refresh())  # they may have got their names, or lost them
+            self._refresh()  # they may have got their names, or lost them
         delta = self._fragments.facts_changed(names)
         self._engine.update(delta)
         self._engine.external_changed(self._kernel.external_keys(names))
@@ -383,7 +399,7 @@ class Node:
         return replace(port, addresses=()) if any(state(key) is ItemState.PENDING for key in keys) else port
 
     def _chosen(self, choices: Mapping[str, str], selected: Selected) -> None:
-        self._memory.save_route_choices(choices)
+        self._ledger.enter("routes", partial(self._memory.save_route_choices, dict(choices)))
         self._note_change()
         key, destination = split_route_choice(selected.key)
         way = f"{self._names(('instance', key))}: {destination} leaves by {selected.label or 'no port'}"
@@ -404,12 +420,15 @@ class Node:
         return await check(under_test, controller.url, controller.ca)
 
     def _verified(self, state: State) -> None:
-        self._memory.save_candidates(state.candidates, state.current)
+        self._ledger.enter("candidates", partial(self._memory.save_candidates, state.candidates, state.current))
         if state.phase is not self._last_phase:
             self._last_phase = state.phase
             error = state.candidate.results.last_error if state.candidate and state.phase is Phase.FAILED else ""
             self.journal.add("dpc", f"{_in_use(state)}: {state.phase}" + (f": {error}" if error else ""))
         self._note_change()
+
+    def _cannot_be_stored(self, error: OSError) -> None:
+        self.journal.add("state", f"the state cannot be stored: {error}", error=str(error))
 
     def _note_change(self) -> None:
         self._change.set()

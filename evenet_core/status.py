@@ -17,7 +17,7 @@ from evenet_core.model.hardware import PortQuirks
 from evenet_core.model.ports import Port, PortKind, PortUse
 from evenet_core.model.resolved import InstanceRoute, Vif
 from evenet_core.planning.hardware import KnownPort, mismatch
-from evenet_core.planning.inputs import ObjectId
+from evenet_core.planning.objects import ObjectId
 from evenet_core.planning.planner import Planner
 from evenet_core.reconciler.facts import Facts
 

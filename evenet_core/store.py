@@ -104,7 +104,7 @@ def _is_whole(header: Any, body: bytes) -> bool:
         case {"version": int(version)} if version > VERSION:
             raise EvenetError(f"the state was written by a newer evenet (format {version})")
         case {"version": int(), "sha256": digest}:
-            return digest == _digest(body)
+            return bool(digest == _digest(body))
     return False
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from evenet_core.errors import EvenetError
 
-__all__ = ["ExhaustedError", "Numbers"]
+__all__ = ["ExhaustedError", "Numbers", "Pool"]
 
 Pool = Mapping[str, tuple[int, int]]  # key -> number, and when it was freed: 0 = in use, else a running count
 
@@ -86,10 +86,10 @@ class Numbers:
                 entries[key] = (number, count)
         return self._with(pool, before, entries)
 
-    def put(self, pool: str, key: str, number: int) -> Numbers:
-        """Remember a number that was not chosen here."""
+    def put(self, pool: str, given: Mapping[str, int]) -> Numbers:
+        """Remember numbers that were not chosen here, by key."""
         before = self.pools.get(pool, {})
-        return self._with(pool, before, {**before, key: (number, 0)})
+        return self._with(pool, before, {**before, **{key: (number, 0) for key, number in given.items()}})
 
     def _with(self, pool: str, before: Pool, entries: Pool) -> Numbers:
         return self if entries == before else Numbers({**self.pools, pool: entries})

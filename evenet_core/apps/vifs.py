@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evenet_core.apps.macs import vif_mac
-from evenet_core.apps.numbers import Numbers
+from evenet_core.apps.numbers import Numbers, Pool
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.instances import App, AppInterface, InstanceType, NetworkInstance
 from evenet_core.model.resolved import Vif
 from evenet_core.model.subnets import addresses_of_all, dhcp_range, gateway, subnet_problem
 from evenet_core.model.values import DhcpRange
 
-__all__ = ["AppSettings", "resolve_vifs"]
+__all__ = ["AppSettings", "Known", "resolve_vifs"]
 
 MAX_APPS = 65535
 # What stands for the app in the path of a namespace: no way into another directory, no empty or hidden name.
@@ -37,28 +37,35 @@ class AppSettings:
 
 
 def resolve_vifs(
-    config: DeviceConfig, numbers: Numbers, settings: AppSettings
+    config: DeviceConfig, numbers: Numbers, settings: AppSettings, known: Known | None = None
 ) -> tuple[dict[str, tuple[Vif, ...]], Numbers]:
     """Interfaces of all active apps by the key of their network instance, and the numbers that they now hold.
 
     An interface that cannot be realised is there too, with the reason in `error`.
+
+    :param known: what was resolved before; an instance in which nothing has changed has the very same interfaces.
     """
+    known = known if known is not None else Known()
     instances = {i.name: i for i in config.network_instances} | {i.key: i for i in config.network_instances}
     numbers = numbers.keep("bridge", [i.key for i in config.network_instances])
-    numbers = numbers.keep("app", [app.key for app in config.apps])
-    numbers, apps = numbers.allocate_all("app", [app.key for app in config.apps], 1, MAX_APPS)
+    keys = [app.key for app in config.apps]
+    numbers, apps = numbers.keep("app", keys).allocate_all("app", keys, 1, MAX_APPS)
     members: dict[str, list[_Member]] = defaultdict(list)
-    for app in config.apps:
-        for place, interface in enumerate(_ordered(app), start=1):
-            instance = instances.get(interface.network_instance)
-            if instance is not None and app.active:
-                members[instance.key].append(_Member(app, interface, place, apps.get(app.key, 0)))
+    for app, key in zip(config.apps, keys, strict=True):
+        for member in known.members_of(app, key, apps.get(key, 0)):
+            instance = instances.get(member.interface.network_instance)
+            if instance is not None:
+                members[instance.key].append(member)
+    known.forget_all_but(keys, instances)
     found: dict[str, tuple[Vif, ...]] = {}
     for instance in config.network_instances:
-        vifs = _without_twins([_vif(member, instance, numbers, settings) for member in members[instance.key]])
-        if instance.type is InstanceType.LOCAL:
-            vifs, numbers = _addressed(instance, members[instance.key], vifs, numbers)
-        found[instance.key] = tuple(vifs)
+        key, bridge = instance.key, numbers.get("bridge", instance.key) or 0
+        given = _Given(instance, bridge, settings, tuple(members[key]))
+        before = known.instances.get(key)
+        if before is None or before.given != given or not before.holds(numbers):
+            vifs, numbers = _resolved(given, numbers)
+            before = known.instances[key] = _Resolution(given, vifs, {p: numbers.pools.get(p) for p in _pools(key)})
+        found[key] = before.vifs
     return found, numbers
 
 
@@ -76,18 +83,78 @@ class _Member:
         return f"{self.app.key}/{self.interface.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """All that the interfaces of one instance are made from, but for the numbers that they have already."""
+
+    instance: NetworkInstance
+    bridge: int
+    settings: AppSettings
+    members: tuple[_Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolution:
+    """What it came to, and the pools of numbers as that left them."""
+
+    given: _Given
+    vifs: tuple[Vif, ...]
+    pools: Mapping[str, Pool | None]
+
+    def holds(self, numbers: Numbers) -> bool:
+        return all(numbers.pools.get(name) is pool for name, pool in self.pools.items())
+
+
+class Known:
+    """What was resolved before, so that a change costs in proportion to itself."""
+
+    def __init__(self) -> None:
+        self.instances: dict[str, _Resolution] = {}
+        self._apps: dict[str, tuple[App, int, tuple[_Member, ...]]] = {}
+
+    def members_of(self, app: App, key: str, number: int) -> tuple[_Member, ...]:
+        """An app's interfaces in their order; none if it is not active."""
+        known = self._apps.get(key)
+        if known is not None and known[1] == number and (known[0] is app or known[0] == app):
+            return known[2]
+        ordered = enumerate(_ordered(app), start=1) if app.active else ()
+        members = tuple(_Member(app, interface, place, number) for place, interface in ordered)
+        self._apps[key] = app, number, members
+        return members
+
+    def forget_all_but(self, apps: Collection[str], instances: Container[str]) -> None:
+        """The others are gone."""
+        if len(self._apps) > len(apps):
+            for gone in self._apps.keys() - set(apps):
+                del self._apps[gone]
+        for gone in [key for key in self.instances if key not in instances]:
+            del self.instances[gone]
+
+
+def _pools(key: str) -> tuple[str, str, str]:
+    """The pools of an instance: numbers of its interfaces, who has an address, how often an address passed on."""
+    return f"vif/{key}", f"holder/{key}", f"passed-on/{key}"
+
+
+def _resolved(given: _Given, numbers: Numbers) -> tuple[tuple[Vif, ...], Numbers]:
+    vifs = _without_twins([_vif(member, given) for member in given.members])
+    if given.instance.type is InstanceType.LOCAL:
+        vifs, numbers = _addressed(given.instance, given.members, vifs, numbers)
+    return tuple(vifs), numbers
+
+
 def _ordered(app: App) -> list[AppInterface]:
     if app.enforce_interface_order:
         return sorted(app.interfaces, key=lambda interface: interface.order)
     return sorted(app.interfaces, key=lambda i: next((rule.id for rule in i.rules if rule.id > 0), 0))
 
 
-def _vif(member: _Member, instance: NetworkInstance, numbers: Numbers, settings: AppSettings) -> Vif:
-    app, interface = member.app, member.interface
+def _vif(member: _Member, given: _Given) -> Vif:
+    app, interface, instance = member.app, member.interface, given.instance
     mac = interface.mac or vif_mac(
         app.key, instance.key, member.place, member.number, local=instance.type is InstanceType.LOCAL
     )
-    namespace, error = _namespace(app, settings)
+    namespace, error = _namespace(app, given.settings)
     if not member.number:
         error = f"no number is left for app {app.name}: {MAX_APPS} apps have one"
     return Vif(
@@ -95,7 +162,7 @@ def _vif(member: _Member, instance: NetworkInstance, numbers: Numbers, settings:
         app_key=app.key,
         name=interface.name,
         instance=instance.key,
-        bridge=f"bn{numbers.get('bridge', instance.key) or 0}",
+        bridge=f"bn{given.bridge}",
         ifname=f"nbu{member.place}x{member.number}",
         guest_ifname=f"eth{member.place - 1}",
         mac=mac,
@@ -134,7 +201,7 @@ def _addressed(
     instance: NetworkInstance, members: Sequence[_Member], vifs: Sequence[Vif], numbers: Numbers
 ) -> tuple[list[Vif], Numbers]:
     """Addresses of the interfaces of one local instance: as configured, or the range's start + number."""
-    pool = f"vif/{instance.key}"
+    pool, _, _ = _pools(instance.key)
     dynamic = [member.key for member in members if member.interface.address is None]
     numbers = numbers.keep(pool, dynamic)
     if subnet_problem(instance):
@@ -184,21 +251,17 @@ def _static_problems(instance: NetworkInstance, members: Iterable[_Member], give
 
 def _passed_on(instance: NetworkInstance, vifs: Sequence[Vif], numbers: Numbers) -> tuple[list[Vif], Numbers]:
     """Count how often each address went from one MAC to another."""
-    holders, counts = f"holder/{instance.key}", f"passed-on/{instance.key}"
-    counted = []
+    _, holders, counts = _pools(instance.key)
+    counted, macs, passed = [], dict[str, int](), dict[str, int]()
     for vif in vifs:
         passed_on = 0
-        for address in vif.addresses if not vif.error else ():
-            mac = int(vif.mac.replace(":", ""), 16)
-            before = numbers.get(holders, str(address))
-            passed_on = numbers.get(counts, str(address)) or 0
-            if before is None:
-                numbers = numbers.put(holders, str(address), mac)
-            elif before != mac:
-                passed_on += 1
-                numbers = numbers.put(holders, str(address), mac).put(counts, str(address), passed_on)
+        for address in map(str, vif.addresses if not vif.error else ()):
+            macs[address] = int(vif.mac.replace(":", ""), 16)
+            passed_on = numbers.get(counts, address) or 0
+            if numbers.get(holders, address) not in {None, macs[address]}:
+                passed_on = passed[address] = passed_on + 1
         counted.append(replace(vif, passed_on=passed_on))
-    return counted, numbers
+    return counted, numbers.put(holders, macs).put(counts, passed)
 
 
 def _called(vif: Vif) -> str:

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
 from urllib.parse import urlsplit
 
-from evenet_core.apps.conflicts import conflicts
-from evenet_core.apps.instances import matching_ports
 from evenet_core.apps.numbers import ExhaustedError, Numbers
-from evenet_core.apps.portuse import refused_ports
-from evenet_core.apps.vifs import AppSettings, resolve_vifs
+from evenet_core.apps.vifs import AppSettings, Known, resolve_vifs
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.networks import Probe, ProbeMethod
 from evenet_core.model.resolved import Vif
 from evenet_core.settings import NodeSettings
 
-__all__ = ["DEVICE", "Inputs", "ObjectId", "ObjectNames", "gather_inputs"]
+__all__ = ["Inputs", "ObjectNames", "gather_inputs"]
 
 TABLES = 501, 799  # routing tables of adapters
 BRIDGES = 1, 4000  # numbers of network instances
 PLAIN_NETMASK = "debug.disable.dhcp.all-ones.netmask"  # device property
-
-ObjectId = tuple[str, ...]
-DEVICE: ObjectId = ("device",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,35 +34,6 @@ class Inputs:
     resolv_conf: str = ""
     controller: Probe | None = None  # whether a port leads there, for routes over uplinks
 
-    def objects(self) -> dict[ObjectId, Any]:
-        """Every object, and the inputs whose change makes it plan anew."""
-        config = self.config
-        objects: dict[ObjectId, Any] = {DEVICE: (self.adapters, config.settings, self._host_names())}
-        for adapter in self.adapters:
-            objects["adapter", adapter.label] = (adapter, config.settings)
-        refused = refused_ports(config.network_instances, self.adapters)
-        rivals = conflicts(config.network_instances, ())  # of those that two instances make, without any port
-        speaking = tuple((a.label, a.ifname, a.ip, a.addresses) for a in self.adapters if a.has_ip)
-        for instance in config.network_instances:
-            if not instance.active:
-                continue
-            key, vifs = instance.key, self.vifs.get(instance.key, ())
-            ports = matching_ports(instance.port, self.adapters)
-            numbered = (instance, self.instance_numbers.get(key), self.apps)
-            shared = (*numbered, ports, refused.get(key), rivals.get(key), speaking)
-            objects["instance", key] = (*shared, vifs)
-            members = tuple(vif.addresses for vif in vifs if not vif.error)
-            for vif in vifs:
-                objects["vif", vif.app_key, vif.name] = (*shared, vif, _asks_for_members(vif) and members)
-        return objects
-
-    def _host_names(self) -> tuple[str, ...]:
-        return tuple(sorted({r.host for a in self.config.apps for i in a.interfaces for r in i.rules if r.host}))
-
-
-def _asks_for_members(vif: Vif) -> bool:
-    return any(rule.instance_members for rule in vif.rules)
-
 
 class ObjectNames:
     """What people call the objects of these configs: `adapter eth0`, `network instance ni0`, `interface eclient/ni0`.
@@ -77,8 +42,15 @@ class ObjectNames:
     """
 
     def __init__(self, *configs: DeviceConfig) -> None:
-        self._instances = {instance.key: instance.name for config in configs for instance in config.network_instances}
-        self._apps = {app.key: app.name for config in configs for app in config.apps}
+        self._configs = configs
+
+    @cached_property
+    def _instances(self) -> Mapping[str, str]:
+        return {instance.key: instance.name for config in self._configs for instance in config.network_instances}
+
+    @cached_property
+    def _apps(self) -> Mapping[str, str]:
+        return {app.key: app.name for config in self._configs for app in config.apps}
 
     def __call__(self, name: Hashable) -> str:
         match name:
@@ -95,10 +67,13 @@ def gather_inputs(
     numbers: Numbers,
     settings: NodeSettings,
     named: Callable[[Adapter], Adapter] = lambda adapter: adapter,
+    *,
+    known: Known | None = None,
 ) -> tuple[Inputs, Numbers]:
     """The inputs for a config and the DPC in use, and every number that they now hold.
 
     :param named: an adapter that is known by its place only, with the name of the device that is there
+    :param known: interfaces that were resolved before
     """
     adapters, numbers = _numbered(dpc.adapters if dpc else (), numbers)
     adapters = tuple(named(adapter) for adapter in adapters)
@@ -108,7 +83,7 @@ def gather_inputs(
         host_routes_only=config.settings.get(PLAIN_NETMASK, "false").lower() != "true",
         device_uuid=config.owner.device_uuid,
     )
-    vifs, numbers = resolve_vifs(config, numbers, apps)
+    vifs, numbers = resolve_vifs(config, numbers, apps, known)
     inputs = Inputs(
         config=config,
         adapters=adapters,

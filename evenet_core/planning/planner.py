@@ -15,7 +15,6 @@ from typing import Any
 from evenet_core.apps.conflicts import conflicts
 from evenet_core.apps.instances import matching_ports, resolve_instance
 from evenet_core.apps.policies import device_policy, instance_policy, vif_policy
-from evenet_core.apps.portuse import refused_ports
 from evenet_core.linux.l3 import addressing
 from evenet_core.linux.metadata import MetadataService
 from evenet_core.model.adapters import DEFAULT_MTU, Adapter
@@ -23,8 +22,9 @@ from evenet_core.model.facts import link_fact, route_choice_fact
 from evenet_core.model.instances import InstanceType, NetworkInstance
 from evenet_core.model.resolved import Instance, InstancePort, Vif
 from evenet_core.planning.hardware import Hardware
-from evenet_core.planning.inputs import DEVICE, Inputs, ObjectId
+from evenet_core.planning.inputs import Inputs
 from evenet_core.planning.names import plan_names
+from evenet_core.planning.objects import DEVICE, ObjectId, Objects
 from evenet_core.plugins import Answer, Plugins
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Planned
@@ -47,7 +47,7 @@ class Planner:
         self._by_key: dict[str, NetworkInstance] = {}
         self._vifs: dict[ObjectId, Vif] = {}
         self._adapters: dict[str, Adapter] = {}
-        self._refused: Mapping[str, Mapping[str, str]] = {}
+        self.objects = Objects(self.inputs)
         self._resolved: dict[str, tuple[Mapping[str, Any], Instance]] = {}  # with the facts that it was made of
         self._views: dict[str, tuple[Instance, Instance]] = {}  # by key: what is resolved, and as interfaces see it
         self._planned: dict[ObjectId, _Planned] = {}  # instances and interfaces
@@ -55,21 +55,24 @@ class Planner:
 
     def load(self, inputs: Inputs) -> set[ObjectId]:
         """Take new inputs; returns the objects that must be planned anew."""
-        before, after = self.inputs.objects(), inputs.objects()
-        self.inputs = inputs
+        before, after = self.objects, Objects(inputs, self.objects)
+        if self.inputs.config.network_instances != inputs.config.network_instances:
+            self._conflicts = None
+        self.inputs, self.objects = inputs, after
+        changed = after.changed_since(before)
         self._by_key = {instance.key: instance for instance in inputs.config.network_instances}
         self._adapters = {adapter.label: adapter for adapter in inputs.adapters}
         self._vifs = {("vif", vif.app_key, vif.name): vif for vifs in inputs.vifs.values() for vif in vifs}
-        self._refused = refused_ports(inputs.config.network_instances, inputs.adapters)
-        self._resolved.clear()
-        self._conflicts = None
-        for gone in before.keys() - after.keys():
+        for _, key in (name for name in changed if name[0] == "instance"):
+            self._resolved.pop(key, None)
+        for gone in before.values.keys() - after.values.keys():
             self.errors.pop(gone, None)
             self._planned.pop(gone, None)
             if gone[0] == "instance":
+                self._resolved.pop(gone[1], None)
                 self.instances.pop(gone[1], None)
                 self._views.pop(gone[1], None)
-        return {name for name, value in after.items() if name not in before or before[name] != value}
+        return changed
 
     def plan(self, name: ObjectId, facts: Facts) -> Sequence[Planned]:
         """Items of one object. What cannot be planned is an error of that object, kept in `errors`."""
@@ -135,7 +138,7 @@ class Planner:
             inputs.instance_numbers[key],
             inputs.apps,
             conflicts=self._overlaps(facts).get(key, "") if config.type is InstanceType.LOCAL else "",
-            refused=self._refused.get(key, {}),
+            refused=self.objects.refused.get(key, {}),
         )
 
     def _overlaps(self, facts: Facts) -> Mapping[str, str]:

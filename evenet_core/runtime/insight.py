@@ -9,7 +9,8 @@ from typing import Any
 
 from evenet_core.errors import EvenetError
 from evenet_core.model.config import DeviceConfig
-from evenet_core.planning.inputs import ObjectId, ObjectNames
+from evenet_core.planning.inputs import ObjectNames
+from evenet_core.planning.objects import ObjectId
 from evenet_core.planning.planner import Planner
 from evenet_core.reconciler.engine import Engine
 from evenet_core.reconciler.fragments import Fragments
@@ -73,7 +74,7 @@ def _objects_called(name: str, planner: Planner) -> list[ObjectId]:
                 return name in (app, names.get(app), f"{names.get(app)}/{interface}")
         return o == (name,)
 
-    return [o for o in planner.inputs.objects() if is_called(o)]
+    return [o for o in planner.objects.values if is_called(o)]
 
 
 def graph(machine: Machine, config: DeviceConfig) -> dict[str, Any]:

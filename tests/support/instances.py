@@ -8,7 +8,7 @@ from typing import Any
 
 from evenet_core.apps.instances import resolve_instance
 from evenet_core.apps.numbers import Numbers
-from evenet_core.apps.vifs import AppSettings, resolve_vifs
+from evenet_core.apps.vifs import AppSettings, Known, resolve_vifs
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.instances import App, AppInterface, InstanceType, NetworkInstance
 from evenet_core.model.resolved import Instance, InstancePort, Vif
@@ -49,12 +49,15 @@ def app(name: str, *interfaces: AppInterface | str, **more: Any) -> App:
 
 
 def vifs_of(
-    config: DeviceConfig, numbers: Numbers | None = None, settings: AppSettings = SETTINGS
+    config: DeviceConfig,
+    numbers: Numbers | None = None,
+    settings: AppSettings = SETTINGS,
+    known: Known | None = None,
 ) -> tuple[dict[str, tuple[Vif, ...]], Numbers]:
-    """Interfaces by app and interface name (`app1/vif0`), and the numbers."""
+    """Interfaces by key of their instance, and the numbers."""
     numbers = numbers or Numbers()
     numbers, _ = numbers.allocate_all("bridge", [i.key for i in config.network_instances], 1, 4000)
-    found, numbers = resolve_vifs(config, numbers, settings)
+    found, numbers = resolve_vifs(config, numbers, settings, known)
     return found, numbers
 
 

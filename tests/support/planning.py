@@ -19,7 +19,8 @@ from evenet_core.model.networks import IpFamily, IpMode, IpSettings
 from evenet_core.model.policy import FirewallPolicy, InstancePolicy, VifPolicy
 from evenet_core.model.ports import PortKind
 from evenet_core.model.resolved import Instance, Vif
-from evenet_core.planning.inputs import Inputs, ObjectId
+from evenet_core.planning.inputs import Inputs
+from evenet_core.planning.objects import ObjectId
 from evenet_core.planning.planner import Planner
 from evenet_core.plugins import Found, Plugins
 from evenet_core.reconciler.facts import Facts
@@ -130,7 +131,7 @@ class World:
         )
         self._planned = []
         changed = self.planner.load(inputs)
-        self._fragments.set_objects(inputs.objects(), changed)
+        self._fragments.set_objects(self.planner.objects.values, changed)
         return self._names()
 
     def put(self, facts: dict[str, Any]) -> set[str]:

@@ -117,7 +117,7 @@ def test_pools_know_nothing_of_each_other() -> None:
 
 
 def test_a_number_chosen_elsewhere_is_remembered() -> None:
-    assert Numbers().put("holder", "10.50.0.2", 7).get("holder", "10.50.0.2") == 7
+    assert Numbers().put("holder", {"10.50.0.2": 7}).get("holder", "10.50.0.2") == 7
 
 
 def test_a_value_that_changes_leaves_the_one_before_as_it_was() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evenet_core.apps.numbers import Numbers
-from evenet_core.apps.vifs import AppSettings
+from evenet_core.apps.vifs import AppSettings, Known
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.instances import AclRule, App, AppInterface, NetworkInstance
 from evenet_core.model.resolved import Vif
@@ -415,6 +415,20 @@ def test_over_any_history_an_interface_that_stays_keeps_its_address(history: lis
         for key, address in present.items():
             assert known.get(key, address) == address, "an address was lost"
         known = {k: a for k, a in {**known, **present}.items() if k in present}
+
+
+@settings(max_examples=200)
+@given(st.lists(CONFIGS, min_size=2, max_size=6))
+def test_over_any_history_what_is_remembered_changes_no_decision(history: list[DeviceConfig]) -> None:
+    known, numbers = Known(), Numbers()
+    for wanted in history:
+        afresh, expected = vifs_of(wanted, numbers)
+
+        found, numbers = vifs_of(wanted, numbers, known=known)
+
+        assert (found, numbers) == (afresh, expected)
+        again, _ = vifs_of(wanted, numbers, known=known)
+        assert all(again[key] is found[key] for key in found)
 
 
 @given(CONFIGS)

@@ -165,7 +165,7 @@ def test_only_the_adapter_whose_hardware_changed_is_planned_again() -> None:
         return found.plan(name, facts)
 
     fragments = Fragments(plan, facts)
-    fragments.set_objects(found.inputs.objects())
+    fragments.set_objects(found.objects.values)
     planned.clear()
 
     facts[hardware_fact("eth0")] = CARD

@@ -9,7 +9,8 @@ import pytest
 from evenet_core.apps.numbers import ExhaustedError, Numbers
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig, Owner
-from evenet_core.planning.inputs import DEVICE, Inputs, ObjectNames, gather_inputs
+from evenet_core.planning.inputs import Inputs, ObjectNames, gather_inputs
+from evenet_core.planning.objects import DEVICE, Objects
 from evenet_core.settings import NodeSettings
 from tests.support.instances import app, local
 
@@ -116,7 +117,7 @@ def test_interfaces_are_decided_with_the_settings_of_this_machine_and_its_identi
 def test_without_a_dpc_there_are_no_adapters() -> None:
     inputs, numbers = gather_inputs(DeviceConfig(), None, Numbers(), SETTINGS)
 
-    assert (inputs.adapters, list(inputs.objects())) == ((), [DEVICE])
+    assert (inputs.adapters, list(Objects(inputs).values)) == ((), [DEVICE])
     assert numbers == Numbers()
 
 

@@ -18,7 +18,7 @@ from evenet_core.model.networks import IpSettings
 from evenet_core.model.policy import FirewallPolicy, VifPolicy
 from evenet_core.model.ports import PortKind, Vlan
 from evenet_core.model.resolved import Instance, Vif
-from evenet_core.planning.inputs import DEVICE
+from evenet_core.planning.objects import DEVICE
 from evenet_core.planning.planner import adapter_port
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.item import Item, Requires

@@ -169,7 +169,7 @@ def test_what_waits_for_the_world_counts_unless_it_is_an_app(settled: bool, wait
 def test_what_failed_is_told_of_its_object() -> None:
     world = World(ETH0)
     world.load(local("ni"), apps=(app("web", "ni"),))
-    [ni, vif] = [name for name in world.planner.inputs.objects() if name[0] in {"instance", "vif"}]
+    [ni, vif] = [name for name in world.planner.objects.values if name[0] in {"instance", "vif"}]
 
     found = document(world, unsettled={ni: "there is a foreign bn1", vif: ""})
 
