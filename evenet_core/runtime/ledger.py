@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 __all__ = ["Ledger"]
 
+MOMENT = 0.05  # seconds: one more app works by then
 log = logging.getLogger(__name__)
 
 
 class Ledger:
-    """Entries by name; of each the last one counts. Once what is ready to run has begun, they are written in order.
+    """Entries by name; of each the last one counts. They are written in their order.
 
     :param failed: called with each error that nobody waits for.
     """
@@ -23,19 +24,19 @@ class Ledger:
         self._due: asyncio.Handle | None = None
 
     def enter(self, name: str, write: Callable[[], None]) -> None:
-        """`write` is called soon, unless another entry of this name comes before."""
+        """`write` is called in a moment, unless another entry of this name comes before."""
         self._entries.pop(name, None)
         self._entries[name] = write
         if self._due is None:
-            self._due = asyncio.get_running_loop().call_soon(self._after_those_that_begin_now)
+            self._due = asyncio.get_running_loop().call_later(MOMENT, self._write_unasked)
 
     async def settled(self) -> None:
         """Returns when all that was entered is on disk.
 
         :raises OSError: something cannot be written; the rest is.
         """
-        await asyncio.sleep(0)  # the engine decides,
-        await asyncio.sleep(0)  # and its drivers begin
+        self._cancel()  # errors are for whoever waits
+        await asyncio.sleep(MOMENT)
         errors = self._write()
         if errors:
             raise errors[0]
@@ -44,18 +45,13 @@ class Ledger:
         """Write what is left."""
         self._write_unasked()
 
-    def _after_those_that_begin_now(self) -> None:
-        self._due = asyncio.get_running_loop().call_soon(self._write_unasked)
-
     def _write_unasked(self) -> None:
         for error in self._write():
             log.error("the state cannot be stored: %s", error)
             self._failed(error)
 
     def _write(self) -> list[OSError]:
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
+        self._cancel()
         entries, self._entries = self._entries, {}
         errors = []
         for name, write in entries.items():
@@ -65,3 +61,8 @@ class Ledger:
                 errors.append(error)
                 self._entries.setdefault(name, write)  # tried again with the next entry
         return errors
+
+    def _cancel(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
