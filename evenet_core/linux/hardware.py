@@ -7,18 +7,13 @@ port's name all the while, and its value: nothing in it changes with the name.
 from __future__ import annotations
 
 import asyncio
-import errno
-import socket
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from evenet_core.linux import netlink
 from evenet_core.linux.ethtool import driver_name
 from evenet_core.linux.linkmark import found_port
-from evenet_core.linux.links import LinkInfo, all_links, decode_link, find_link, is_whole, link_head
-from evenet_core.linux.listen import discard, waiting
-from evenet_core.linux.netlink import Reply, replies
-from evenet_core.linux.rtnl import Rtnl, open_socket
+from evenet_core.linux.links import LinkInfo, find_link
+from evenet_core.linux.rtnl import Rtnl
 from evenet_core.linux.udev import Udev
 from evenet_core.model.facts import hardware_fact
 from evenet_core.model.hardware import PortDevice
@@ -26,11 +21,7 @@ from evenet_core.reconciler.facts import FULL_PICTURE, FactChange
 
 __all__ = ["HardwareMonitor"]
 
-LINKS = 1  # RTNLGRP_LINK
-NEWLINK, DELLINK = 16, 17
 LOOPBACK = 1  # its index in every network namespace
-IFINFO = 16  # bytes of struct ifinfomsg
-IFLA_EVENT, EVENT_FEATURES = 44, 2
 KINDS = {"", "wwan", "veth", "dummy"}  # hardware has none, but for modems; the others stand for it in labs
 
 
@@ -44,7 +35,7 @@ class _Seen:
 
 
 class HardwareMonitor:
-    """Describes a device when netlink tells of a new one, and again when udev has dealt with it.
+    """Describes a device when the monitor of links tells of a new one, and again when udev has dealt with it.
 
     :param features_changed: called when an offload of a port came or went.
     """
@@ -52,79 +43,78 @@ class HardwareMonitor:
     def __init__(self, rtnl: Rtnl, features_changed: Callable[[], None]) -> None:
         self._rtnl = rtnl
         self._features_changed = features_changed
-        self._ports: dict[int, _Seen] = {}  # by index
+        self._links: dict[int, LinkInfo] = {}  # that are ports, as was told last; by index
+        self._due: set[int] = set()  # those of which something new was told
+        self._ports: dict[int, _Seen] = {}
         self._told: dict[str, PortDevice] = {}
+        self._grown = asyncio.Event()
+        self._pictured = asyncio.Event()
+
+    def all_links(self, links: Iterable[LinkInfo]) -> None:
+        """These links are all there are; what happened to their offloads meanwhile is not known."""
+        self._links = {link.index: link for link in links if _port_name(link)}
+        self._due |= self._links.keys() | self._ports.keys()
+        if self._pictured.is_set():
+            self._features_changed()
+        self._pictured.set()
+        self._grown.set()
+
+    def links_changed(self, links: Mapping[int, LinkInfo | None], features: Collection[int]) -> None:
+        """Links by index as they are now (None: it went), and of which an offload came or went."""
+        for index, link in links.items():
+            known = self._links.pop(index, None)
+            if link is not None and _port_name(link):
+                self._links[index] = link
+            if known is not None or index in self._links:
+                self._due.add(index)
+                self._grown.set()
+        if not self._ports.keys().isdisjoint(features):
+            self._features_changed()
 
     async def facts(self) -> AsyncIterator[FactChange]:
-        opened = open_socket(socket.NETLINK_ROUTE, [LINKS])
         self._udev = Udev()
-        grown = asyncio.Event()
+        file = self._udev.fileno()
         loop = asyncio.get_running_loop()
-        watched = [file for file in (opened.fileno(), self._udev.fileno()) if file is not None]
-        for file in watched:
-            loop.add_reader(file, grown.set)
+        if file is not None:
+            loop.add_reader(file, self._grown.set)
         try:
-            await self._resync()
+            await self._pictured.wait()
+            self._ports, self._told, self._due = {}, {}, set(self._links)
+            await self._look()
             for change in self._changes():
                 yield change
             yield FULL_PICTURE
             while True:
-                await grown.wait()
-                grown.clear()
-                await self._read(opened)
+                await self._grown.wait()
+                self._grown.clear()
+                await self._look()
                 for change in self._changes():
                     yield change
         finally:
-            for file in watched:
+            if file is not None:
                 loop.remove_reader(file)
-            opened.close()
 
-    async def _resync(self) -> None:
-        links = await all_links(self._rtnl)
-        self._ports = {}
-        for link in links.values():
-            self._see(link)
-
-    async def _read(self, opened: socket.socket) -> None:
-        burst: dict[int, Reply] = {}  # the last word on each
-        features = False
-        try:
-            for data in waiting(opened):
-                for reply in replies(data):
-                    if reply.type in (NEWLINK, DELLINK) and is_whole(reply):
-                        index, _ = link_head(reply)
-                        burst[index] = reply
-                        features |= index in self._ports and _tells_of_features(reply)
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
-            discard(opened)
-            await self._resync()
-            burst, features = {}, True
-        for index, last in burst.items():
-            if last.type == DELLINK:
+    async def _look(self) -> None:
+        due, self._due = self._due, set()
+        for index in due:
+            if (link := self._links.get(index)) is None:
                 self._ports.pop(index, None)
-            elif self._is_news(link := decode_link(last)):
+            elif self._is_news(link):
                 # a rename is told before the mark that comes with it: ask once more
                 self._see(await find_link(self._rtnl, index) or link)
-        if features:
-            self._features_changed()
         if self._udev.fileno() is not None:
             self._look_again(self._udev.events())
 
     def _see(self, link: LinkInfo) -> None:
-        if not self._is_news(link):
-            return
         if name := _port_name(link):
             self._ports[link.index] = _Seen(name, link, self._describe(name, link))
         else:
-            del self._ports[link.index]
+            self._ports.pop(link.index, None)
 
     def _is_news(self, link: LinkInfo) -> bool:
-        name, before = _port_name(link), self._ports.get(link.index)
-        if before is None:
-            return bool(name)
-        return (before.name, before.link.name, before.link.mac) != (name, link.name, link.mac)
+        before = self._ports.get(link.index)
+        seen = (before.name, before.link.name, before.link.mac) if before is not None else ()
+        return seen != (_port_name(link), link.name, link.mac)
 
     def _look_again(self, indexes: Iterable[int] | None) -> None:
         for index in list(self._ports) if indexes is None else indexes:
@@ -150,10 +140,6 @@ class HardwareMonitor:
         changes += [FactChange(hardware_fact(name), now[name]) for name in now if now[name] != self._told.get(name)]
         self._told = now
         return changes
-
-
-def _tells_of_features(reply: Reply) -> bool:
-    return netlink.integer(netlink.attributes(reply.body[IFINFO:]).get(IFLA_EVENT)) == EVENT_FEATURES
 
 
 def _port_name(link: LinkInfo) -> str:

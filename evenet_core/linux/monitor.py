@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from evenet_core.linux.address import address_item
 from evenet_core.linux.linkdriver import link_items
@@ -18,7 +19,7 @@ from evenet_core.linux.linkmark import found_port, is_veth, lower_name
 from evenet_core.linux.links import LinkInfo, all_links, decode_link, is_whole, link_head
 from evenet_core.linux.listen import discard, waiting
 from evenet_core.linux.neighbour import neighbour_item
-from evenet_core.linux.netlink import NetlinkError, Reply, replies
+from evenet_core.linux.netlink import NetlinkError, Reply, number, replies
 from evenet_core.linux.route import route_item
 from evenet_core.linux.rtnl import Rtnl, open_socket
 from evenet_core.linux.rule import rule_item
@@ -26,12 +27,23 @@ from evenet_core.model.facts import LinkFact, link_fact
 from evenet_core.reconciler.facts import FULL_PICTURE, FactChange
 from evenet_core.reconciler.item import Item, ItemKey
 
-__all__ = ["NetlinkMonitor"]
+__all__ = ["LinkWatcher", "NetlinkMonitor"]
 
 # RTNLGRP_*: link, neighbour, addresses, routes and rules of both families
 GROUPS = (1, 3, 5, 7, 8, 9, 11, 19)
 NEWLINK, DELLINK, DELADDR = 16, 17, 21
 KINDS = ("link", "address", "route", "rule", "neighbour")
+FEATURES_CHANGED = number(44, 2)  # IFLA_EVENT: IFLA_EVENT_FEATURES
+
+
+class LinkWatcher(Protocol):
+    """Who wants to know about every link, and not from a socket of its own."""
+
+    def all_links(self, links: Iterable[LinkInfo]) -> None:
+        """These are all there are."""
+
+    def links_changed(self, links: Mapping[int, LinkInfo | None], features: Collection[int]) -> None:
+        """The last word on each of a burst, by index (None: it went), and of which an offload came or went."""
 
 
 @dataclass(slots=True)
@@ -40,12 +52,13 @@ class _Burst:
 
     last: dict[int, Reply] = field(default_factory=dict)  # by index of the link
     went_down: set[int] = field(default_factory=set)  # for a moment at least
+    features: set[int] = field(default_factory=set)  # an offload came or went
     others: list[Reply] = field(default_factory=list)
     links: dict[str, LinkInfo | None] = field(default_factory=dict)  # what each was before
     items: dict[ItemKey, tuple[Item, bool]] = field(default_factory=dict)
     routes_went: bool = False  # with an address the kernel removes the IPv4 routes from it without a word
 
-    def take(self, reply: Reply) -> None:
+    def take(self, reply: Reply, *, features: bool) -> None:
         """Of a link that is being made the kernel tells again and again: only the last word is worth decoding."""
         if reply.type not in (NEWLINK, DELLINK):
             self.others.append(reply)
@@ -54,6 +67,8 @@ class _Burst:
             self.last[index] = reply
             if not up:
                 self.went_down.add(index)
+            if features:
+                self.features.add(index)
 
 
 class NetlinkMonitor:
@@ -61,6 +76,7 @@ class NetlinkMonitor:
 
     :param seen: (item, whether it is there).
     :param lost: kinds that must be observed again: messages were missed, or the kernel removes silently.
+    :param watcher: is told of links that are not ours, too.
     """
 
     def __init__(
@@ -69,11 +85,13 @@ class NetlinkMonitor:
         seen: Callable[[Item, bool], None],
         lost: Callable[[tuple[str, ...]], None],
         namespace: int | str | None = None,
+        watcher: LinkWatcher | None = None,
     ) -> None:
         self._rtnl = rtnl
         self._seen = seen
         self._lost = lost
         self._namespace = namespace
+        self._watcher = watcher
         self._links: dict[str, LinkInfo] = {}
         self._names: dict[int, str] = {}
         self._facts: dict[str, LinkFact] = {}  # by name of the link
@@ -99,14 +117,17 @@ class NetlinkMonitor:
     async def _resync(self) -> list[FactChange]:
         self._links = await all_links(self._rtnl)
         self._names = {link.index: name for name, link in self._links.items()}
+        if self._watcher is not None:
+            self._watcher.all_links(self._links.values())
         return self._changed_facts()
 
     async def _read(self, opened: socket.socket) -> list[FactChange]:
         burst = _Burst()
         try:
             for data in waiting(opened):
+                features = FEATURES_CHANGED in data
                 for reply in replies(data):
-                    burst.take(reply)
+                    burst.take(reply, features=features)
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise
@@ -114,8 +135,12 @@ class NetlinkMonitor:
             self._lost(KINDS)
             return await self._resync()
         names = dict(self._names)  # a link that is gone by now still tells whose address went
-        for reply in burst.last.values():
-            self._take_link(decode_link(reply), _is_new(reply), burst)
+        last = {index: decode_link(reply) for index, reply in burst.last.items()}
+        for index, link in last.items():
+            self._take_link(link, _is_new(burst.last[index]), burst)
+        if self._watcher is not None and last:
+            there = {index: link if index in self._names else None for index, link in last.items()}
+            self._watcher.links_changed(there, burst.features)
         names |= self._names
         for reply in burst.others:
             self._take_other(reply, names, burst)

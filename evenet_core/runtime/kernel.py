@@ -75,9 +75,10 @@ class Kernel:
         if self._settings.resolv_conf:
             core.append(ResolvConfDriver(Path(self._settings.resolv_conf), self._state_dir))
         self.drivers = self._plugins.drivers(self._context, core)
+        hardware = HardwareMonitor(self._listener, lambda: self._suspect("offload"))
         self.monitors = [
-            NetlinkMonitor(self._listener, self._seen, self._lost),
-            HardwareMonitor(self._listener, lambda: self._suspect("offload")),
+            NetlinkMonitor(self._listener, self._seen, self._lost, watcher=hardware),
+            hardware,
             NftMonitor(PROGRAM, lambda: self._suspect("nft")),
             *self._plugins.monitors(self._context),
         ]

@@ -13,6 +13,7 @@ import pytest
 from evenet_core.linux.hardware import HardwareMonitor
 from evenet_core.linux.link import Bridge, PortBridge, Veth
 from evenet_core.linux.linkdriver import LinkDriver
+from evenet_core.linux.monitor import NetlinkMonitor
 from evenet_core.linux.netns import make_namespace
 from evenet_core.linux.rtnl import Rtnl
 from evenet_core.model.hardware import PortDevice
@@ -36,14 +37,19 @@ class Listener:
         self.changes: list[FactChange] = []
         self.features = 0
         self._said = asyncio.Event()
-        self._monitor = HardwareMonitor(rtnl, self._features_changed)
+        self.monitor = HardwareMonitor(rtnl, self._features_changed)
+        self._links = NetlinkMonitor(rtnl, lambda item, there: None, lambda kinds: None, watcher=self.monitor)
 
     def _features_changed(self) -> None:
         self.features += 1
         self._said.set()
 
+    async def watch_links(self) -> None:
+        async for _ in self._links.facts():
+            pass
+
     async def listen(self) -> None:
-        async for change in self._monitor.facts():
+        async for change in self.monitor.facts():
             self.changes.append(change)
             name = change.name.removeprefix("hardware:")
             if change.value is None:
@@ -72,13 +78,14 @@ def listening(story: Callable[[Listener], Awaitable[None]]) -> Listener:
     async def both() -> Listener:
         rtnl = Rtnl.open()
         listener = Listener(rtnl)
-        task = asyncio.ensure_future(listener.listen())
+        tasks = [asyncio.ensure_future(listener.watch_links()), asyncio.ensure_future(listener.listen())]
         try:
             await listener.until(lambda: FULL_PICTURE in listener.changes)
             await story(listener)
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             rtnl.close()
         return listener
 
@@ -98,6 +105,18 @@ def test_first_come_all_ports_and_then_the_word_that_this_was_all(port: str) -> 
     assert last is FULL_PICTURE
     assert {change.name for change in facts} == {"hardware:eth0", "hardware:world"}
     assert listener.devices[port] == PORT
+
+
+def test_who_starts_to_listen_again_is_told_everything_again(port: str) -> None:
+    async def story(listener: Listener) -> None:
+        again = set()
+        async for change in listener.monitor.facts():
+            if change is FULL_PICTURE:
+                break
+            again.add(change.name)
+        assert again == {"hardware:eth0", "hardware:world"}
+
+    listening(story)
 
 
 def test_a_device_that_comes_and_goes_is_told(port: str) -> None:
