@@ -437,17 +437,7 @@ class Node:
     # -- telling ------------------------------------------------------------------------------------
 
     def _engine_event(self, event: EngineEvent) -> None:
-        owner = self._names(event.object) if event.object is not None else None
-        error = str(event.error) if event.error is not None else None
-        self.journal.add(
-            "item",
-            event.text,
-            op=str(event.op),
-            item=str(event.item.key),
-            object=owner,
-            because=event.because,
-            error=error,
-        )
+        self.journal.add_later("item", partial(_told, event, self._names))
         if event.item.kind in IP_KINDS and not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._look_at_ports)
@@ -495,6 +485,18 @@ class Node:
         inputs = self._planner.inputs
         world = MetadataWorld(config=inputs.config, instances=self._planner.instances, vifs=inputs.vifs)
         return respond(request, world)
+
+
+def _told(event: EngineEvent, names: ObjectNames) -> dict[str, Any]:
+    """A change of an item, as an event of the journal tells it."""
+    return {
+        "text": event.text,
+        "op": str(event.op),
+        "item": str(event.item.key),
+        "object": names(event.object) if event.object is not None else None,
+        "because": event.because,
+        "error": str(event.error) if event.error is not None else None,
+    }
 
 
 def _in_use(state: State) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 import logging
 import os
 import signal
@@ -21,7 +22,7 @@ from evenet_core.node import Node
 from evenet_core.settings import NodeSettings
 from evenet_core.store import Store
 
-__all__ = ["AgentOptions", "run_agent"]
+__all__ = ["AgentOptions", "collect_less_often", "run_agent"]
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +53,19 @@ class AgentOptions:
         self.teardown = teardown
 
 
+def collect_less_often() -> None:
+    """Items and values of the config live long and hold no cycles: to look at all of them again and again, as
+    Python does by default, costs a tenth of the time in which a large node comes up.
+    """
+    gc.set_threshold(50_000, 20, 20)
+
+
 async def run_agent(options: AgentOptions) -> None:
     """Run until SIGTERM or SIGINT.
 
     :raises EvenetError: another agent runs on this state directory, or there is nothing to start from.
     """
+    collect_less_often()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

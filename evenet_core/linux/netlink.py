@@ -10,8 +10,8 @@ import os
 import socket
 import struct
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv6Address
+from typing import NamedTuple
 
 from evenet_core.errors import DriverError
 
@@ -52,8 +52,7 @@ class NetlinkError(DriverError):
     """Bytes from a netlink socket that are not what the kernel would send."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One request. `about` names what it concerns in the text of an error.
 
     `joined` = it goes out in one datagram with the request before it: nobody can be killed in between.
@@ -66,8 +65,7 @@ class Message:
     joined: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One message from the kernel."""
 
     type: int

@@ -105,27 +105,30 @@ class Rtnl:
         first = self._sequence + 1
         self._sequence += len(messages)
         self.writes += len(messages)
+        requests = [encode(message, first + n) for n, message in enumerate(messages[:-1])]  # answered if refused
+        requests.append(encode(messages[-1], self._sequence, ACK))
         try:
-            self._socket.send(b"".join([encode(message, first + n, ACK) for n, message in enumerate(messages)]))
+            self._socket.send(b"".join(requests))
         except OSError as error:
             return [_failed(error)] * len(messages)
-        results: list[DriverError | None] = [DriverError("kernel: netlink: no answer")] * len(messages)
-        missing = len(messages)
-        while missing:
+        results: list[DriverError | None] = [None] * len(messages)
+        complete, last = True, None
+        while last != self._sequence:
             try:
                 data = self._socket.recv(ANSWER)
             except BlockingIOError:
+                complete = False
                 break
             except OSError as error:  # ENOBUFS: some answers are lost; the next observation tells what holds
                 if error.errno != errno.ENOBUFS:
                     raise
+                complete = False
                 continue
             for reply in replies(data):
-                place = reply.sequence - first
+                last, place = reply.sequence, reply.sequence - first
                 if reply.type == NLMSG_ERROR and 0 <= place < len(messages):
                     results[place] = refusal(reply, messages[place].about)
-                    missing -= 1
-        return results
+        return results if complete else [error or DriverError("kernel: netlink: no answer") for error in results]
 
     async def dump(self, message: Message) -> list[Reply]:
         """Everything of one type that exists.

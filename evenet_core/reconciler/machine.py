@@ -177,7 +177,7 @@ class Machine:
             self._in_flight[group] = changes
             for change in changes:
                 self._flying[change.key] = change
-                self._stands.set(change.key, change.before, change.after)
+                self._stands.set(change.key, change.before, change.after, like=self._plans)
         return batches
 
     def wake_at(self) -> float | None:
@@ -390,7 +390,7 @@ class Machine:
         wanted, actual = self.wanted.get(key), self.actual.get(key)
         self._plans.set(key, wanted.item if wanted is not None else actual)
         if key not in self._flying:
-            self._look.update(dict.fromkeys(self._stands.set(key, actual)))
+            self._look.update(dict.fromkeys(self._stands.set(key, actual, like=self._plans)))
 
     def _touch(self, key: ItemKey) -> None:
         """Look at this key and at what stands on it; of what exists it is in doubt whether it stays."""
@@ -435,29 +435,40 @@ class _Requirements:
         """What requires `key`."""
         return self._above.get(key, ())
 
-    def set(self, key: ItemKey, *items: Item | None) -> Iterable[ItemKey]:
-        """`key` requires what any of these items requires. Returns what it requires no longer."""
-        told, before = tuple(item for item in items if item is not None), self._of.get(key, ())
-        if len(before) == len(told) and all(map(is_, before, told)):
-            return ()  # the very same items
+    def set(self, key: ItemKey, *items: Item | None, like: _Requirements | None = None) -> Iterable[ItemKey]:
+        """`key` requires what any of these items requires. Returns what it requires no longer.
+
+        :param like: may know already what the very same items require.
+        """
+        told = tuple([item for item in items if item is not None])
+        if self._knows(key, told):
+            return ()
+        if like is not None and like._knows(key, told):
+            below = like.below(key)
+        else:
+            below = tuple(dict.fromkeys([r.key for item in told for r in item.requires]))
         if told:
             self._of[key] = told
         else:
             del self._of[key]
-        below, known = dict.fromkeys(r.key for item in told for r in item.requires), self._below.get(key, ())
-        dropped = [need for need in known if need not in below]
+        known = self._below.get(key, ())
+        dropped = set(known).difference(below) if known else ()
         for need in dropped:
             del self._above[need][key]
             if not self._above[need]:
                 del self._above[need]
         for need in below:
-            if need not in known:
-                self._above.setdefault(need, {})[key] = None
+            self._above.setdefault(need, {})[key] = None
         if below:
-            self._below[key] = tuple(below)
+            self._below[key] = below
         else:
             self._below.pop(key, None)
         return dropped
+
+    def _knows(self, key: ItemKey, told: tuple[Item, ...]) -> bool:
+        """Whether it was told of the very same items last."""
+        before = self._of.get(key, ())
+        return len(before) == len(told) and all(map(is_, before, told))
 
 
 def _same(one: Item | None, other: Item | None) -> bool:
