@@ -3,6 +3,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 JOBS   ?= auto
+PEERS  := netavark aardvark-dns containernetworking-plugins
 PACKAGES := $(filter-out %.egg-info,$(wildcard plugins/*/evenet_*))
 
 .PHONY: install demo test lint types unit namespace bench clean
@@ -34,6 +35,7 @@ types: install
 	$(BIN)/mypy evenet_core $(PACKAGES) examples/vendor-plugin/acme_nic tests benchmarks examples/demo.py
 
 bench: install
+	dpkg -s $(PEERS) >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PEERS); }
 	$(BIN)/python -m benchmarks
 
 clean:
