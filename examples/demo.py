@@ -32,6 +32,9 @@ def main() -> int:
         return 1
     try:
         return _demo()
+    except subprocess.CalledProcessError as error:
+        print(f"demo: evenet {' '.join(map(str, error.cmd[len(EVENET) :]))} failed", file=sys.stderr)
+        return 1
     finally:
         headline("Take everything down")
         subprocess.run([*EVENET, "lab", "down", SITE], check=False)

@@ -54,15 +54,27 @@ def follow(lab: Lab, progress: int, tell: Callable[[str], None], *, configured: 
 def _until_agent(lab: Lab, progress: int) -> Iterator[str]:
     """What the keeper says, until the agent runs.
 
-    :raises EvenetError: the keeper died.
+    :raises EvenetError: the keeper died, or the agent does not start.
     """
-    with os.fdopen(progress, encoding="utf-8") as lines:
-        for line in lines:
-            yield line.strip()
-            if line.strip() == "agent":
+    try:
+        while select.select([progress], [], [], AGENT_PATIENCE)[0]:
+            said = os.read(progress, 1 << 12).decode()  # few words, each written at once
+            if not said:
+                raise EvenetError(f"the lab did not come up: {_last_words(lab, 'keeper', 'its keeper died')}")
+            yield from said.split()
+            if "agent" in said.split():
                 return
-    said = (lab.directory / "keeper.log").read_text(errors="replace").strip().splitlines()
-    raise EvenetError("the lab did not come up: " + (said[-1] if said else "its keeper died without a word"))
+        raise EvenetError(f"the device's agent does not start: {_last_words(lab, 'agent', 'it hangs')}")
+    finally:
+        os.close(progress)
+
+
+def _last_words(lab: Lab, who: str, nothing: str) -> str:
+    try:
+        said = (lab.directory / f"{who}.log").read_text(errors="replace").strip().splitlines()
+    except OSError:
+        said = []
+    return said[-1] if said else f"{nothing} without a word"
 
 
 def _patiently(lab: Lab, ask: Callable[[Client], T]) -> T:
