@@ -28,6 +28,8 @@ def settled(site: Site) -> bool:
 
 def test_a_second_apply_plans_nothing_and_writes_nothing(site: StartSite) -> None:
     lab = site(CASE, "--device-config", CONFIG)
+    tentative = ("ip", "-o", "address", "show", "tentative")
+    eventually("the kernel to try its own addresses out", lambda: not lab.exec("device", *tentative).stdout)
     before = lab.status()["agent"]["writes"]
     watch = subprocess.Popen(
         [*EVENET, "lab", "exec", lab.name, "device", "--", "ip", "monitor", "link", "address", "route", "rule"],
