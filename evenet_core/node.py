@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from evenet_core.apps.metadata import MetadataRequest, MetadataResponse, Metadat
 from evenet_core.apps.numbers import Numbers
 from evenet_core.apps.runtime import runtime_document
 from evenet_core.apps.vifs import Known
-from evenet_core.device.flatten import dpc_from_config
+from evenet_core.device.flatten import CONTROLLER_KEY, dpc_from_config
 from evenet_core.device.verify import Phase, State, Timers
 from evenet_core.errors import EvenetError
 from evenet_core.formats import Document
@@ -47,6 +47,7 @@ from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Fragments
 from evenet_core.reconciler.machine import ItemState
 from evenet_core.reconciler.plan import Plan
+from evenet_core.runtime.confirmation import Confirmation
 from evenet_core.runtime.facthub import FactHub
 from evenet_core.runtime.insight import explain, graph, leases, problems
 from evenet_core.runtime.journal import Journal
@@ -54,6 +55,7 @@ from evenet_core.runtime.kernel import Kernel
 from evenet_core.runtime.ledger import Ledger
 from evenet_core.runtime.memory import Memory
 from evenet_core.runtime.probes import Probes
+from evenet_core.runtime.usable import usable
 from evenet_core.runtime.verifier import Verifier
 from evenet_core.settings import NodeSettings
 from evenet_core.status import View, dpc_list, status_document, timestamp
@@ -88,7 +90,9 @@ class Node:
         self._ledger = Ledger(self._cannot_be_stored)
         self._numbers = Numbers()
         self._known = Known()
-        self._config = DeviceConfig()
+        stored = self._memory.config()
+        self._configured = stored is not None
+        self._config = stored or DeviceConfig()
         self._names = ObjectNames(self._config)
         self.journal = Journal()
         self.plugins = Plugins(disabled=self.settings.disabled_plugins)
@@ -103,7 +107,7 @@ class Node:
         self._last_phase = Phase.IDLE
         self._management: list[InstancePort] = []  # as verification knows them
         self._looking = False  # a look at the ports is due
-        self._revert: asyncio.TimerHandle | None = None
+        self._confirmation = Confirmation(self._memory, self._ledger, self._go_back)
 
     # -- life ---------------------------------------------------------------------------------------
 
@@ -114,8 +118,6 @@ class Node:
         self._engine = Engine(self._kernel.drivers, self._kernel.exists, self._engine_event, naming=self._called)
         self._kernel.connect(self._engine)
         self._numbers = self._memory.numbers()
-        self._config = self._memory.config() or DeviceConfig()
-        self._names = ObjectNames(self._config)
         self._probes = Probes(
             self._facts, {**builtin_probes(), **self.plugins.probes()}, self._chosen, self._note_change
         )
@@ -127,7 +129,7 @@ class Node:
         self._refresh()
         self._ready = True
         await self._engine.start()
-        self._expect_confirmation()
+        self._confirmation.resume()
         self._decide()
         return self
 
@@ -139,8 +141,7 @@ class Node:
     async def stop(self) -> None:
         """Stop; the network stays as it is."""
         self._ready = False
-        if self._revert is not None:
-            self._revert.cancel()
+        self._confirmation.stop()
         await self._verifier.stop()
         await self._probes.stop()
         await self._facts.stop()
@@ -159,8 +160,8 @@ class Node:
 
     @property
     def configured(self) -> bool:
-        """Whether a device config is stored."""
-        return self._memory.config() is not None
+        """Whether this node has a device config."""
+        return self._configured
 
     async def apply(self, document: Document | DeviceConfig, *, confirm: float | None = None) -> None:
         """Take a config over. Returns when it is planned and stored; `settled` waits for the rest.
@@ -168,61 +169,57 @@ class Node:
         A device config counts as the controller's. With `confirm`, the config before comes back after so
         many seconds unless `confirm()` is called.
 
-        :raises EvenetError: it is no config of a device, or a DPC (override, usb) although a device config is stored.
+        :raises EvenetError: it is no config of a device, or a DPC (override, usb) although a device config is stored,
+            or one that is to be confirmed; or it cannot be stored.
         """
         wanted = self._accepted(document)
-        if isinstance(wanted, Dpc):
-            self._arrived(wanted)
-            return
-        config = wanted
-        if confirm is not None:
-            self._memory.save_unconfirmed(self._memory.config(), time.time() + confirm)
-            self._expect_confirmation()
-        self._take(config, "a device config was handed over")
-        if confirm is None:
-            self._is_confirmed()
+        if isinstance(wanted, DeviceConfig):
+            if confirm is not None:
+                self._confirmation.expect(self._config if self._configured else None, confirm)
+            self._take(wanted, "a device config was handed over")
+            if confirm is None:
+                self._confirmation.end()
+        elif confirm is not None:
+            raise EvenetError(f"DPC {wanted.key} is not taken: only a device config can wait to be confirmed")
+        else:
+            self._planned_once(partial(self._verifier.arrived, wanted))
+        await self._stored("the config is in use, but cannot be stored; the next start of evenet takes the one before")
+
+    async def confirm(self) -> bool:
+        """Keep the config that waits for it; False when none does.
+
+        :raises EvenetError: it stays, but that cannot be stored.
+        """
+        if not self._confirmation.end():
+            return False
+        self.journal.add("config", "the config was confirmed")
+        await self._stored("the config stays, but that cannot be stored; the next start of evenet waits for it again")
+        return True
+
+    async def _stored(self, otherwise: str) -> None:
+        """
+        :raises EvenetError: something cannot be stored.
+        """
         try:
             await self._ledger.settled()
         except OSError as error:
-            text = "the config is in use, but cannot be stored; the next start of evenet takes the one before"
-            raise EvenetError(f"{text}: {error}") from error
+            raise EvenetError(f"{otherwise}: {error}") from error
 
-    def confirm(self) -> bool:
-        """Keep the config that waits for it; False when none does."""
-        if self._memory.unconfirmed() is None:
-            return False
-        self._memory.clear_unconfirmed()
-        self._is_confirmed()
-        self.journal.add("config", "the config was confirmed")
-        return True
-
-    def _take(self, config: DeviceConfig, text: str) -> None:
-        self._config = config
-        self._names = ObjectNames(config)
-        self.journal.add("config", text)
+    def _take(self, config: DeviceConfig | None, text: str, **fields: bool) -> None:
+        """This config counts from now on; None = none does, as if there had never been one."""
+        self._configured = config is not None
+        self._config = config or DeviceConfig()
+        self._names = ObjectNames(self._config)
+        self.journal.add("config", text, **fields)
         self._verifier.state = replace(self._verifier.state, timers=self._timers())
-        self._arrived(dpc_from_config(config))
+        if config is not None:
+            self._planned_once(partial(self._verifier.arrived, dpc_from_config(config)))
+        else:
+            self._planned_once(partial(self._verifier.withdrawn, CONTROLLER_KEY))
         self._ledger.enter("config", partial(self._memory.save_config, config))  # after the numbers that go with it
 
-    def _expect_confirmation(self) -> None:
-        if self._revert is not None:
-            self._revert.cancel()
-            self._revert = None
-        waiting = self._memory.unconfirmed()
-        if waiting is not None:
-            delay = max(0.0, waiting[1] - time.time())
-            self._revert = asyncio.get_running_loop().call_later(delay, self._go_back, waiting[0])
-
-    def _is_confirmed(self) -> None:
-        """Nothing comes back; that is written down after the config that stays."""
-        if self._revert is not None:
-            self._revert.cancel()
-            self._revert = None
-        self._ledger.enter("unconfirmed", self._memory.clear_unconfirmed)
-
     def _go_back(self, previous: DeviceConfig | None) -> None:
-        self._take(previous or DeviceConfig(), "nobody confirmed: the config before is back")
-        self._is_confirmed()
+        self._take(previous, "nobody confirmed: the config before is back", reverted=True)
 
     def _accepted(self, document: Document | DeviceConfig) -> DeviceConfig | Dpc:
         """What a document asks of this node.
@@ -240,10 +237,10 @@ class Node:
             raise EvenetError(f"{text}; a DPC counts until the first one is stored")
         return document.dpc
 
-    def _arrived(self, dpc: Dpc) -> None:
+    def _planned_once(self, decide: Callable[[], None]) -> None:
         """Config and DPC are planned together, once."""
         ready, self._ready = self._ready, False
-        self._verifier.arrived(dpc)
+        decide()
         self._ready = ready
         self._decide()
 
@@ -327,7 +324,7 @@ class Node:
 
     # -- deciding -----------------------------------------------------------------------------------
 
-    def _use(self, dpc: Dpc) -> None:
+    def _use(self, _: Dpc | None) -> None:
         loop = asyncio.get_running_loop()
         self._used_at = loop.time()
         loop.call_later(LEASE_PATIENCE, self._note_change)
@@ -393,10 +390,11 @@ class Node:
             self._verifier.ports_changed(ready=ready)
 
     def _port(self, adapter: Adapter) -> InstancePort:
-        """A port as it can be used: an address counts when it and the ways from it are in the kernel."""
-        port, state = adapter_port(adapter, Facts(self._facts.values)), self._engine.machine.state
-        keys = [key for key in self._fragments.keys_of(("adapter", adapter.label)) if key.kind in IP_KINDS]
-        return replace(port, addresses=()) if any(state(key) is ItemState.PENDING for key in keys) else port
+        """A port as it can be used at this moment."""
+        machine, keys = self._engine.machine, self._fragments.keys_of(("adapter", adapter.label))
+        items = [(wanted.item, machine.state(key)) for key in keys if (wanted := machine.wanted.get(key))]
+        known = adapter_port(adapter, Facts(self._facts.values))
+        return usable(known, [(item, state is ItemState.PENDING) for item, state in items if item.kind in IP_KINDS])
 
     def _chosen(self, choices: Mapping[str, str], selected: Selected) -> None:
         self._ledger.enter("routes", partial(self._memory.save_route_choices, dict(choices)))
@@ -464,7 +462,7 @@ class Node:
                 "failed": counts.failed,
             },
             settled=self._engine.is_settled,
-            unconfirmed_until=waiting[1] if (waiting := self._memory.unconfirmed()) is not None else None,
+            unconfirmed_until=self._confirmation.until,
             unsettled=self._unsettled(),
             problems=tuple(problems(self._engine, self._fragments, self._planner)),
             reasons=self._probes.reasons(),

@@ -135,6 +135,11 @@ class Plugins:
         drivers = list(core)
         for name, call in self._implementations("evenet_drivers", context=context):
             brought = self._list(name, "evenet_drivers", call)
+            strange = next((one for one in brought if not isinstance(one, Driver)), None)
+            if strange is not None:
+                text = f"brings a {type(strange).__name__}, which is no driver: it has no kinds, observe or apply"
+                self._errors[name] = str(PluginError(name, "evenet_drivers", text))
+                continue
             for driver in brought:
                 for kind in driver.kinds:
                     if kind in owners:
@@ -225,9 +230,8 @@ class Plugins:
         failure = Answer()
         for name, call in self._implementations(hook, **arguments):
             items, error = self._guarded(name, hook, what, call)
-            if error is None and items is not None and not _is_items(items):
-                shown = type(items).__name__
-                error = PluginError(name, hook, f"returned {shown} for {what}; expected list[Item] or None")
+            if error is None and items is not None and (problem := _problem(items)):
+                error = PluginError(name, hook, f"returned {problem} for {what}; expected list[Item] or None")
             if error is not None:
                 failure = failure if failure.error is not None else Answer(None, name, error)
             elif items is not None:
@@ -273,8 +277,19 @@ class Plugins:
         return value, None
 
 
-def _is_items(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(item, Item) for item in value)
+def _problem(items: Any) -> str:
+    """What is wrong with items that a plugin planned: who is not to be hashed or asked would take others down."""
+    if not (isinstance(items, list | tuple) and all(isinstance(item, Item) for item in items)):
+        return type(items).__name__
+    try:
+        for item in items:
+            hash(item)
+            if not type(item).__module__.startswith("evenet_core."):  # ours are known, and many
+                hash((item.key, *(need.key for need in item.requires)))
+                str(item.description)
+    except Exception as error:
+        return f"a broken {type(item).__name__} ({type(error).__name__}: {error})"
+    return ""
 
 
 def _installed(disabled: Collection[str]) -> Iterable[Found]:

@@ -47,7 +47,7 @@ class Methods:
         return {"seq": seq, "notices": [str(notice) for notice in document.notices]}
 
     async def do_confirm(self) -> Any:
-        return {"confirmed": self._node.confirm()}
+        return {"confirmed": await self._node.confirm()}
 
     async def do_settle(self, since: int = 0, seconds: float = SETTLE_TIMEOUT) -> AsyncIterator[Any]:
         """Events until the node has settled; the last one is `{"settled": bool, "status": {...}}`."""

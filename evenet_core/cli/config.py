@@ -88,11 +88,12 @@ def apply(options: Namespace) -> int:
         answer = agent.call("apply", name=options.file, text=text, confirm=options.confirm)
         for notice in answer["notices"]:
             print(f"{options.file}: {shown(notice)}")
-        story = _Story(options.verbose)
+        story, reverted = _Story(options.verbose), False
         for event in agent.stream("settle", since=answer["seq"]):
             if "settled" in event:
                 story.end()
-                return _settled(event, options.confirm)
+                return _settled(event, reverted=reverted)
+            reverted |= bool(event.get("reverted"))
             story.tell(event)
     return 1
 
@@ -123,7 +124,7 @@ class _Story:
             self._counts.clear()
 
 
-def _settled(last: dict[str, Any], confirm: float | None) -> int:
+def _settled(last: dict[str, Any], *, reverted: bool) -> int:
     status = last["status"]
     errors = [f"{problem['item'] or problem['object']}: {problem['error']}" for problem in status["problems"]]
     errors += [f"port {port['label']}: {port['error']}" for port in status["ports"] if port["error"]]
@@ -132,7 +133,6 @@ def _settled(last: dict[str, Any], confirm: float | None) -> int:
         errors.append(f"the new config does not reach the controller ({dpc['last_error']}); DPC {dpc['key']} is in use")
     elif dpc["state"] == "fail":
         errors.append(f"the controller is not reached: {dpc['last_error']}")
-    reverted = confirm is not None and status["confirm_until"] is None
     if reverted:
         errors.append("nobody confirmed in time: the config before is back")
     if not last["settled"]:
@@ -143,7 +143,7 @@ def _settled(last: dict[str, Any], confirm: float | None) -> int:
     items = status["items"]
     state = colour(shown(status["state"]), "green" if good else "yellow")
     print(f"{state}: {items['in_sync']} of {items['wanted']} in sync")
-    if confirm is not None and not reverted:
+    if status["confirm_until"] is not None:
         print(f"the config before comes back at {status['confirm_until'][11:19]} UTC unless `evenet confirm` comes")
     return 0 if good else 1
 

@@ -3,8 +3,8 @@
 Order (EVE: spec of device connectivity, B.2), decided for the one that arrives:
 
 1. `manual` goes before everything;
-2. what the controller sent goes before all that it did not send, whatever their dates, and whichever
-   arrives first (a file dated in the future surprises nobody);
+2. what the controller sent goes before all else, what it sent before included: dates do not count (a config
+   taken back is older, and a file dated in the future surprises nobody);
 3. otherwise the newer `time_priority` goes first.
 """
 
@@ -33,11 +33,11 @@ class Results:
     @property
     def worked(self) -> bool:
         """The latest test succeeded."""
-        return self.last_succeeded is not None and self.last_succeeded > (self.last_failed or 0.0)
+        return self.last_succeeded is not None and not self.last_error
 
     @property
     def has_error(self) -> bool:
-        return self.last_failed is not None and not self.worked
+        return bool(self.last_error)
 
     @property
     def untested(self) -> bool:
@@ -47,6 +47,7 @@ class Results:
         return replace(self, last_succeeded=at, last_error="", last_warning=warning)
 
     def failed(self, at: float, error: str) -> Results:
+        """`error` says why; it is never empty."""
         return replace(self, last_failed=at, last_error=error, last_warning="")
 
 
@@ -82,7 +83,7 @@ def arranged(candidates: Sequence[Candidate], arriving: Dpc) -> tuple[Candidate,
 def _before(arriving: Dpc, existing: Dpc) -> bool:
     if arriving.key == MANUAL_KEY:
         return True
-    if (arriving.key == CONTROLLER_KEY) != (existing.key == CONTROLLER_KEY):
+    if CONTROLLER_KEY in (arriving.key, existing.key):
         return arriving.key == CONTROLLER_KEY
     return arriving.time_priority >= existing.time_priority
 

@@ -5,6 +5,7 @@ Rules for this file: no clock, no socket; `step` gets the time and returns comma
 | phase | event | then |
 |---|---|---|
 | any | `Arrived` | the list is arranged anew; a changed network is tried from the top |
+| any | `Withdrawn` | what that source sent is forgotten; if it was in use, the rest is tried from the top |
 | any | nobody could be reached by it | the next candidate; without adapters and others there is nothing to verify |
 | waiting, testing | `PortsChanged` | a test runs once some management adapter has an address and a name server |
 | testing | `Verdicts` good | committed: success at index 0, else fallback |
@@ -12,6 +13,7 @@ Rules for this file: no clock, no socket; `step` gets the time and returns comma
 | waiting | `Timer` | no address within the budget: the next candidate |
 | committed | `Timer` | periodic test; a fallback tries the top again after `better_interval` |
 | committed | `Verdicts` bad twice | tried from the top |
+| failed | `Timer` | the first is tested again; all are tried from the top once another has cooled down |
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ __all__ = [
     "Timers",
     "Use",
     "Verdicts",
+    "Withdrawn",
     "step",
 ]
 
@@ -92,6 +95,13 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A source takes back whatever it handed over."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class PortsChanged:
     """`ready`: some management adapter has an address and a name server."""
 
@@ -111,14 +121,14 @@ class Timer:
     """The time that `SetTimer` asked for has come."""
 
 
-Event = Arrived | PortsChanged | Verdicts | Timer
+Event = Arrived | Withdrawn | PortsChanged | Verdicts | Timer
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Make this DPC the current one."""
+    """Make this DPC the current one; None = there is none."""
 
-    dpc: Dpc
+    dpc: Dpc | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,8 @@ def step(state: State, event: Event, now: float) -> tuple[State, list[Command]]:
     match event:
         case Arrived(dpc):
             return _arrived(state, dpc, now)
+        case Withdrawn(key):
+            return _withdrawn(state, key, now)
         case PortsChanged(ready):
             return _ports_changed(state, ready, now)
         case Verdicts(trial, verdicts):
@@ -160,6 +172,15 @@ def _arrived(state: State, dpc: Dpc, now: float) -> tuple[State, list[Command]]:
         current = next((i for i, c in enumerate(candidates) if c.dpc == before.dpc), 0)
         return replace(state, candidates=candidates, current=current), []
     return _try(replace(state, candidates=candidates), 0, now)
+
+
+def _withdrawn(state: State, key: str, now: float) -> tuple[State, list[Command]]:
+    left = tuple(candidate for candidate in state.candidates if candidate.key != key)
+    if state.candidate is not None and state.candidate.key != key:
+        return replace(state, candidates=left, current=left.index(state.candidate)), []
+    if left:
+        return _try(replace(state, candidates=left, current=-1), 0, now)
+    return State(trial=state.trial + 1, test_running=state.test_running, timers=state.timers), [Use(None)]
 
 
 def _take_over(
@@ -231,7 +252,7 @@ def _tested(state: State, trial: int, verdicts: Sequence[PortVerdict], now: floa
         return _failed_after_commit(tested, now)
     if state.phase is Phase.FAILED:
         return tested, [SetTimer(now + state.timers.test_interval)]
-    if again or now - state.started < state.timers.test_duration:
+    if again or 0.0 <= now - state.started < state.timers.test_duration:  # less than 0: the clock was set back
         return tested, [SetTimer(now + (0.0 if again else RETRY))]
     return _next(tested, now)
 
@@ -287,7 +308,7 @@ def _testable(candidate: Candidate, now: float) -> bool:
     if not candidate.dpc.usable:
         return False
     failed = candidate.results.last_failed
-    return failed is None or candidate.results.worked or now - failed >= COOL_DOWN
+    return failed is None or candidate.results.worked or not 0.0 <= now - failed < COOL_DOWN
 
 
 def _timer(state: State, now: float) -> tuple[State, list[Command]]:
@@ -299,6 +320,8 @@ def _timer(state: State, now: float) -> tuple[State, list[Command]]:
         text = "no management adapter has an address and a name server"
         failed = replace(state.candidate, results=state.candidate.results.failed(now, text))
         return _next(_with(state, failed), now)
+    if state.phase is Phase.FAILED and any(_testable(candidate, now) for candidate in state.candidates[1:]):
+        return _try(state, 0, now)
     due = state.timers.better_interval
     if state.phase is Phase.COMMITTED and state.current > 0 and due and now - state.started >= due:
         return _try(state, 0, now)

@@ -41,7 +41,7 @@ class NftDriver:
             listed = await self._nft(("-j", "list", "table", family, TABLE))
             if listed.status == 0:
                 found += items_of(json.loads(listed.output))
-            elif "No such file or directory" not in listed.errors.decode(errors="replace"):
+            elif not _is_missing(listed):
                 raise DriverError(f"nft: {listed.complaint}")
         # texts cannot be read back: those that still hold are kept, for tables that must be made anew
         self._known = {item.key: self._known.get(item.key, item) for item in found}
@@ -50,9 +50,12 @@ class NftDriver:
     async def apply(self, changes: Sequence[Change]) -> Sequence[Outcome]:
         """All or nothing, but for changes that nft refuses by themselves: those fail alone."""
         errors: dict[int, DriverError] = {}
-        for change in changes:
+        for place, change in enumerate(changes):
             if isinstance(change.item, NftTable) and change.op is Op.UPDATE:
-                await self._learn(change.item)
+                try:
+                    await self._learn(change.item)
+                except DriverError as error:
+                    errors[place] = error
         while len(errors) < len(changes):
             due = [place for place in range(len(changes)) if place not in errors]
             lines = self._script([changes[place] for place in due], due, errors)
@@ -70,8 +73,13 @@ class NftDriver:
         return [Outcome(change, errors.get(place)) for place, change in enumerate(changes)]
 
     async def _learn(self, table: NftTable) -> None:
-        """The texts of chains that an earlier agent made: they move into the new table as they are."""
+        """The texts of chains that an earlier agent made: they move into the new table as they are.
+
+        :raises DriverError: they cannot be read; without them the new table would let through what it must not.
+        """
         listed = await self._nft(("-s", "list", "table", table.family, table.name))
+        if listed.status != 0 and not _is_missing(listed):
+            raise DriverError(f"nft: {listed.complaint}")
         texts = chain_texts(listed.output.decode(errors="replace"))
         for key, item in self._known.items():
             if isinstance(item, NftChain) and not item.rules and item.family == table.family and item.name in texts:
@@ -86,12 +94,12 @@ class NftDriver:
         try:
             lines = script(present, self._known.values())
         except DriverError:
-            for place, change in zip(places, changes, strict=True):
-                try:
-                    script([change], ())
-                except DriverError as error:
-                    errors[place] = error
-            return None
+            refused = {place: error for place, change in zip(places, changes, strict=True) if (error := _error(change))}
+            if refused:
+                errors |= refused
+                return None
+            # what somebody else put into a table of ours stays behind when that is made anew
+            lines = script(present, [i for i in self._known.values() if _error(Change(Op.CREATE, None, i)) is None])
         return [(index[place] if place is not None else None, text) for place, text in lines]
 
     def _gone(self, change: Change) -> bool:
@@ -120,6 +128,19 @@ class NftDriver:
         if not program.is_symlink():
             program.symlink_to(find_program("nft"))
         return str(program)
+
+
+def _is_missing(listed: Completed) -> bool:
+    return "No such file or directory" in listed.errors.decode(errors="replace")
+
+
+def _error(change: Change) -> DriverError | None:
+    """Why a change cannot be written down."""
+    try:
+        script([change], ())
+    except DriverError as error:
+        return error
+    return None
 
 
 def _reason(done: Completed) -> str:

@@ -268,15 +268,22 @@ class Engine:
         driver = self._drivers[group]
         try:
             items = await self._answer(driver.observe, driver, "observe")
-            strange = next((item for item in items if not isinstance(item, Item)), None)
-            if strange is not None:
-                raise DriverError(f"driver {_name(driver)} observed a {type(strange).__name__}, which is no item")
-            self.machine.observed(driver.kinds, items)
+            for item in items:
+                if not isinstance(item, Item):
+                    raise DriverError(f"driver {_name(driver)} observed a {type(item).__name__}, which is no item")
+            self._take(driver, items)
         except DriverError as error:
             self._cannot_observe(group, str(error))
             return
         self._blind.pop(group, None)
         self._observed.add(group)
+
+    def _take(self, driver: Driver, items: Sequence[Item]) -> None:
+        try:
+            self.machine.observed(driver.kinds, items)
+        except Exception as error:  # an item whose key or requirements cannot be told
+            log.exception("driver %s observed a broken item", _name(driver))
+            raise DriverError(f"driver {_name(driver)} observed a broken item: {error}") from error
 
     def _cannot_observe(self, group: int, error: str) -> None:
         """What is known stays known; ask again later."""

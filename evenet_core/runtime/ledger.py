@@ -36,7 +36,11 @@ class Ledger:
         :raises OSError: something cannot be written; the rest is.
         """
         self._cancel()  # errors are for whoever waits
-        await asyncio.sleep(MOMENT)
+        try:
+            await asyncio.sleep(MOMENT)
+        except asyncio.CancelledError:
+            self._write_unasked()  # who waited has gone
+            raise
         errors = self._write()
         if errors:
             raise errors[0]

@@ -31,7 +31,7 @@ class Memory:
         config: DeviceConfig | None = self._read("config", DeviceConfig)
         return config
 
-    def save_config(self, config: DeviceConfig) -> None:
+    def save_config(self, config: DeviceConfig | None) -> None:
         self._store.write("config", to_json(config))
 
     def candidates(self) -> tuple[tuple[Candidate, ...], int]:

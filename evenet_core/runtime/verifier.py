@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from evenet_core.device.dpclist import Candidate
 from evenet_core.device.verify import (
@@ -21,6 +22,7 @@ from evenet_core.device.verify import (
     Timers,
     Use,
     Verdicts,
+    Withdrawn,
     step,
 )
 from evenet_core.model.adapters import Dpc
@@ -34,7 +36,7 @@ log = logging.getLogger(__name__)
 class Verifier:
     """Owns the state of verification.
 
-    :param use: make a DPC the current one.
+    :param use: make a DPC the current one; None = there is none.
     :param test: one verdict for each management adapter of the current DPC.
     :param changed: called after every step with the new state.
     """
@@ -43,7 +45,7 @@ class Verifier:
         self,
         state: State,
         *,
-        use: Callable[[Dpc], None],
+        use: Callable[[Dpc | None], None],
         test: Callable[[], Awaitable[Sequence[PortVerdict]]],
         changed: Callable[[State], None],
         now: Callable[[], float] = time.time,
@@ -62,10 +64,16 @@ class Verifier:
         self.state = State(
             candidates=candidates, current=current, phase=Phase.WAITING, trial=1, started=now, timers=timers
         )
-        self._set_timer(now + ADDRESS_BUDGET * timers.test_duration)
+        if any(candidate.dpc.adapters for candidate in candidates):
+            self._set_timer(now + ADDRESS_BUDGET * timers.test_duration)
+        else:  # somebody else cares for the node's uplink
+            self.state = replace(self.state, phase=Phase.IDLE)
 
     def arrived(self, dpc: Dpc) -> None:
         self._send(Arrived(dpc))
+
+    def withdrawn(self, key: str) -> None:
+        self._send(Withdrawn(key))
 
     def ports_changed(self, *, ready: bool) -> None:
         self._send(PortsChanged(ready))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from evenet_core.linux.nft import NftChain, NftElement, NftSet, NftTable
 from evenet_core.linux.nftdriver import NftDriver
+from evenet_core.linux.process import Completed
 from evenet_core.reconciler.item import Change, Item, Op
 from tests.support.kernel import create, delete, run, update
 
@@ -76,6 +78,42 @@ def test_a_new_table_keeps_what_is_in_it_also_after_a_restart() -> None:
 
         assert await there() == {grown, CHAIN, JUMP, FORWARD}
         assert "ip daddr 10.0.0.0/8 accept" in run("nft", "list", "chain", "inet", "evenet", "out-nbu1x1")
+
+    asyncio.run(story())
+
+
+def test_a_new_table_does_not_need_what_somebody_else_put_into_the_old_one() -> None:
+    async def story() -> None:
+        driver = NftDriver()
+        await create(driver, *ALL)
+        run("nft", "add element inet evenet egress { eth9 : continue }")  # no element of ours says so
+        await driver.observe()
+
+        await update(driver, TABLE, NftTable("inet", "evenet", BODY + "set more { type ipv4_addr; }\n"))
+
+        assert {CHAIN, JUMP, FORWARD} <= await there()
+        assert "eth9" not in run("nft", "list", "map", "inet", "evenet", "egress")
+
+    asyncio.run(story())
+
+
+def test_a_table_whose_chains_cannot_be_read_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        await create(NftDriver(), *ALL)
+        later = NftDriver()
+        await later.observe()
+        before = run("nft", "list", "ruleset")
+        real = later._nft
+
+        async def busy(arguments: Sequence[str], text: str = "") -> Completed:
+            return Completed(1, b"", b"Error: busy") if "-s" in arguments else await real(arguments, text)
+
+        monkeypatch.setattr(later, "_nft", busy)
+        grown = NftTable("inet", "evenet", BODY + "set more { type ipv4_addr; }\n")
+        [outcome] = await later.apply([Change(Op.UPDATE, TABLE, grown)])
+
+        assert str(outcome.error) == "nft: Error: busy"
+        assert run("nft", "list", "ruleset") == before
 
     asyncio.run(story())
 

@@ -584,11 +584,21 @@ def test_applying_may_have_to_be_confirmed(
 
 def test_a_config_that_nobody_confirmed_in_time_is_not_applied(evenet: Any, running: Agent, config: Path) -> None:
     final = STATUS | {"state": "converged", "problems": [], "ports": [], "dpc": GOOD_DPC}
-    running.answers["settle"] = [{"settled": True, "status": final}]
+    back = {"seq": 7, "time": "2026-01-01T00:00:01.000Z", "kind": "config", "text": "it is back", "reverted": True}
+    running.answers["settle"] = [back, {"settled": True, "status": final}]
 
     done = evenet("apply", str(config), "--confirm", "2s")
 
     assert (done.status, done.err) == (1, "evenet: nobody confirmed in time: the config before is back\n")
+
+
+def test_a_config_that_somebody_confirmed_meanwhile_is_applied(evenet: Any, running: Agent, config: Path) -> None:
+    final = STATUS | {"state": "converged", "problems": [], "ports": [], "dpc": GOOD_DPC}
+    running.answers["settle"] = [{"settled": True, "status": final}]
+
+    done = evenet("apply", str(config), "--confirm", "2s")
+
+    assert (done.status, done.err) == (0, "")
 
 
 def test_a_file_with_problems_does_not_reach_the_agent(evenet: Any, running: Agent, tmp_path: Path) -> None:

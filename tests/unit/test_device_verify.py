@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +23,7 @@ from evenet_core.device.verify import (
     Timer,
     Use,
     Verdicts,
+    Withdrawn,
     step,
 )
 from evenet_core.model.adapters import Adapter, Dpc
@@ -140,6 +144,92 @@ def test_what_ranks_lower_than_the_current_dpc_does_not_disturb_it() -> None:
     assert state.candidate.key == "zedagent"
 
 
+def test_of_two_from_the_controller_the_one_that_comes_last_counts_whatever_their_dates() -> None:
+    later, earlier = dpc("zedagent", 2027, cost=5), dpc("zedagent", 2025)
+    committed, _ = after(State(), (0.0, Arrived(later)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+
+    state, commands = step(committed, Arrived(earlier), 10.0)
+
+    assert commands[0] == Use(earlier)
+    assert [candidate.dpc for candidate in state.candidates] == [earlier, later]
+
+
+class Site:
+    """A device whose ports are ready at once; whether a DPC reaches the controller at a time, `reaches` says."""
+
+    def __init__(self, reaches: Callable[[Dpc, float], bool]) -> None:
+        self.state, self.now = State(), 0.0
+        self._reaches = reaches
+        self._due: dict[type[Event], tuple[float, Callable[[], Event]]] = {}
+
+    def happens(self, event: Event) -> None:
+        self.state, commands = step(self.state, event, self.now)
+        for command in commands:
+            match command:
+                case Use():
+                    self._due[PortsChanged] = (self.now + 0.1, lambda: PortsChanged(ready=True))
+                case SetTimer(at):
+                    self._due[Timer] = (at, Timer)
+                case RunTest(trial):
+                    self._due[Verdicts] = (self.now + 1.0, partial(self._verdicts, trial))
+
+    def _verdicts(self, trial: int) -> Event:
+        assert self.state.candidate is not None
+        return Verdicts(trial, GOOD if self._reaches(self.state.candidate.dpc, self.now) else BAD)
+
+    def lives(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self._due and (first := min(self._due, key=lambda kind: self._due[kind][0])):
+            at, event = self._due[first]
+            if at > end:
+                break
+            del self._due[first]
+            self.now = max(self.now, at)
+            self.happens(event())
+        self.now = end
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 10, 60])
+def test_an_outage_that_parks_the_node_on_a_bad_candidate_ends_on_the_good_one(minutes: int) -> None:
+    good, bad = dpc("zedagent", 2025), dpc("zedagent", 2026, cost=9)
+    outage = (4000.0, 4000.0 + 60 * minutes)
+    site = Site(lambda used, now: used is good and not outage[0] <= now < outage[1])
+    site.happens(Arrived(good))
+    site.lives(60)
+    site.happens(Arrived(bad))
+    site.lives(outage[1] - site.now)
+
+    site.lives(1200)
+
+    assert site.state.phase is Phase.COMMITTED
+    assert site.state.candidate is not None
+    assert site.state.candidate.dpc is good
+
+
+def test_a_clock_that_is_set_back_does_not_make_what_works_look_broken() -> None:
+    state, _ = after(State(), (9000.0, Arrived(CONTROLLER)), (9001.0, PortsChanged(ready=True)), (9002.0, BAD))
+
+    state, _ = after(state, (5.0, Timer()), (6.0, PortsChanged(ready=True)), (7.0, GOOD))
+
+    assert state.phase is Phase.COMMITTED
+    assert state.candidates[0].results.worked
+
+
+def test_a_source_that_takes_its_dpc_back_leaves_the_others() -> None:
+    overridden, _ = after(State(), (0.0, Arrived(OVERRIDE)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+    state, _ = step(overridden, Arrived(dpc("zedagent", cost=5)), 10.0)
+
+    state, commands = step(state, Withdrawn("zedagent"), 20.0)
+
+    assert commands[0] == Use(OVERRIDE)
+    assert [candidate.key for candidate in state.candidates] == ["override"]
+    assert step(state, Withdrawn("zedagent"), 21.0) == (state, [])
+
+    state, commands = step(state, Withdrawn("override"), 30.0)
+
+    assert (state.candidate, state.phase, commands) == (None, Phase.IDLE, [Use(None)])
+
+
 def test_one_failed_test_after_the_commit_changes_nothing_yet() -> None:
     committed, _ = after(State(), (0.0, Arrived(CONTROLLER)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
 
@@ -157,6 +247,7 @@ EVENTS = st.one_of(
     st.builds(PortsChanged, st.booleans()),
     st.sampled_from([GOOD, BAD]),
     st.just(Timer()),
+    st.builds(Withdrawn, st.sampled_from(["zedagent", "usb"])),
 )
 
 
@@ -190,7 +281,7 @@ def test_in_every_history_there_is_a_current_dpc_and_a_way_onwards(history: list
         timer |= any(isinstance(command, SetTimer) for command in commands)
         testing += [command.trial for command in commands if isinstance(command, RunTest)]
         assert len(testing) == state.test_running
-        assert state.current >= 0 or not (had_one or isinstance(event, Arrived))
+        assert state.current >= 0 or isinstance(event, Withdrawn) or not (had_one or isinstance(event, Arrived))
         assert state.current < len(state.candidates)
         if state.current >= 0:
             assert timer or testing, "nothing would ever happen again"

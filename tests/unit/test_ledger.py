@@ -88,6 +88,18 @@ def test_what_could_not_be_written_is_tried_again_with_the_next() -> None:
     told(story)
 
 
+def test_what_is_entered_is_written_also_if_who_waits_goes() -> None:
+    async def story(disk: Disk) -> None:
+        disk.enter("config", "new")
+        waiting = asyncio.ensure_future(disk.ledger.settled())
+        await asyncio.sleep(MOMENT / 2)
+        waiting.cancel()
+        await asyncio.sleep(MOMENT)
+        assert disk.written == ["new"]
+
+    told(story)
+
+
 def test_the_end_writes_what_is_left() -> None:
     async def story(disk: Disk) -> None:
         disk.enter("config", "new")

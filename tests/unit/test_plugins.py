@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -17,7 +18,7 @@ from evenet_core.model.adapters import Adapter
 from evenet_core.model.ports import PortKind
 from evenet_core.plugins import Found, Plugins
 from evenet_core.reconciler.facts import Facts
-from evenet_core.reconciler.item import Change, Driver, Item, Outcome
+from evenet_core.reconciler.item import Change, Driver, Item, ItemKey, Outcome, Requires
 
 UPLINK = Adapter(label="uplink0", ifname="eth0")
 NIC = PortDevice(ifname="eth0", mac="02:00:00:00:00:01", driver="acme")
@@ -68,6 +69,24 @@ def test_nobody_in_charge_is_no_error() -> None:
     assert (answer.items, answer.error) == (None, None)
 
 
+@dataclass(frozen=True, slots=True)
+class Odd(Item):
+    """An item with a fault in this property."""
+
+    kind: ClassVar[str] = "odd"
+    fault: str
+
+    @property
+    def key(self) -> ItemKey:
+        if self.fault == "key":
+            raise RuntimeError("key")
+        return ItemKey((self.kind, self.fault))
+
+    @property
+    def requires(self) -> tuple[Requires, ...]:
+        raise RuntimeError("requires")
+
+
 def fails(adapter: Adapter) -> Any:
     return dict[str, Any]()["lost"]
 
@@ -88,6 +107,21 @@ def leaves(adapter: Adapter) -> Any:
         (
             lambda adapter: ["eth0"],
             "plugin bad: evenet_plan_link returned list for adapter uplink0; expected list[Item] or None",
+        ),
+        (
+            lambda adapter: [Odd("key")],
+            "plugin bad: evenet_plan_link returned a broken Odd (RuntimeError: key) for adapter uplink0; "
+            "expected list[Item] or None",
+        ),
+        (
+            lambda adapter: [Odd("requires")],
+            "plugin bad: evenet_plan_link returned a broken Odd (RuntimeError: requires) for adapter uplink0; "
+            "expected list[Item] or None",
+        ),
+        (
+            lambda adapter: [PortLink(cast(Any, ["eth0"]))],
+            "plugin bad: evenet_plan_link returned a broken PortLink (TypeError: unhashable type: 'list') for adapter "
+            "uplink0; expected list[Item] or None",
         ),
     ],
 )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from evenet_core.device.dpclist import Candidate
 from evenet_core.device.verify import Phase, State, Timers
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.networks import IpMode, IpSettings
@@ -30,7 +32,7 @@ class World:
     """A verifier, what it used and when it tested; `verdict` is what the next test says, after `took` seconds."""
 
     def __init__(self) -> None:
-        self.used: list[Dpc] = []
+        self.used: list[Dpc | None] = []
         self.tests: list[float] = []
         self.states: list[State] = []
         self.verdict: Any = GOOD
@@ -192,6 +194,17 @@ def test_a_node_that_starts_again_tests_what_is_in_use_once_more_and_changes_not
 
         assert (world.phase, world.used, len(world.tests)) == (Phase.COMMITTED, [], 1)
         assert world.verifier.state.timers == Timers(test_duration=10.0)
+
+    world.live(story)
+
+
+def test_a_node_that_starts_again_without_adapters_has_nothing_to_verify(world: World) -> None:
+    async def story() -> None:
+        world.verifier.resume((Candidate(dpc=replace(dpc(), adapters=())),), 0, Timers())
+        world.verifier.ports_changed(ready=True)
+        await asyncio.sleep(1000)
+
+        assert (world.phase, world.tests) == (Phase.IDLE, [])
 
     world.live(story)
 
