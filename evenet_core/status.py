@@ -14,7 +14,7 @@ from evenet_core.model.adapters import DEFAULT_MTU, Adapter, Usage
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.facts import LinkFact, link_fact, route_choice_fact
 from evenet_core.model.hardware import PortQuirks
-from evenet_core.model.ports import Port, PortKind, PortUse
+from evenet_core.model.ports import Port, PortKind, PortUse, lower_name
 from evenet_core.model.resolved import InstanceRoute, Vif
 from evenet_core.planning.hardware import KnownPort, mismatch
 from evenet_core.planning.objects import ObjectId
@@ -138,7 +138,7 @@ def _past(results: Results) -> str:
 def _port(view: View, adapter: Adapter) -> dict[str, Any]:
     facts = Facts(view.facts)
     link: LinkFact | None = view.facts.get(link_fact(adapter.ifname))
-    below: LinkFact | None = view.facts.get(link_fact(f"k{adapter.ifname}"))
+    below: LinkFact | None = view.facts.get(link_fact(lower_name(adapter.ifname)))
     has = addressing(adapter, facts)
     candidate = view.verification.candidate
     results = candidate.port(adapter.label) if candidate else Results()

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from evenet_core.errors import DriverError
 from evenet_core.linux.batch import deletes_first
 from evenet_core.linux.link import Bridge, BridgePort, PortBridge, PortLink, Veth
-from evenet_core.linux.linkmark import BRIDGE, found_port, lower_name, marked_veth, veth_mark
+from evenet_core.linux.linkmark import BRIDGE, found_port, marked_veth, veth_mark
 from evenet_core.linux.links import (
     NO_ADDRESS,
     LinkInfo,
@@ -29,9 +29,10 @@ from evenet_core.linux.netlink import Message
 from evenet_core.linux.netns import open_namespace
 from evenet_core.linux.ports import Ports
 from evenet_core.linux.rtnl import Rtnl
+from evenet_core.model.ports import lower_name
 from evenet_core.reconciler.item import Change, Item, Op, Outcome
 
-__all__ = ["LinkDriver", "link_items", "lower_name"]
+__all__ = ["LinkDriver", "link_items"]
 
 MANY = 16  # changes in a batch from which it is cheaper to look at all links once
 STP_DELAY = 200  # centiseconds, the least that STP allows

@@ -15,18 +15,10 @@ from evenet_core.errors import DriverError
 from evenet_core.linux.link import Veth
 from evenet_core.linux.links import ALIAS, LinkInfo
 
-__all__ = ["BRIDGE", "Found", "found_port", "is_veth", "lower_name", "marked_veth", "port_mark", "veth_mark"]
+__all__ = ["BRIDGE", "Found", "found_port", "is_veth", "marked_veth", "port_mark", "veth_mark"]
 
 BRIDGE = f"{ALIAS} bridge"
 LONGEST = 255  # bytes of an alias (IFALIASZ - 1)
-
-
-def lower_name(name: str) -> str:
-    """Name of the port below the bridge that took its name: `keth0`.
-
-    Names have 15 bytes. Of a longer one the end stays, where those of USB adapters (enx and the MAC) differ.
-    """
-    return f"k{name[-14:]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from evenet_core.linux.address import address_item
 from evenet_core.linux.linkdriver import link_items
-from evenet_core.linux.linkmark import found_port, is_veth, lower_name
+from evenet_core.linux.linkmark import found_port, is_veth
 from evenet_core.linux.links import LinkInfo, all_links, decode_link, is_whole, link_head
 from evenet_core.linux.listen import discard, waiting
 from evenet_core.linux.neighbour import neighbour_item
@@ -24,6 +24,7 @@ from evenet_core.linux.route import route_item
 from evenet_core.linux.rtnl import Rtnl, open_socket
 from evenet_core.linux.rule import rule_item
 from evenet_core.model.facts import LinkFact, link_fact
+from evenet_core.model.ports import lower_name
 from evenet_core.reconciler.facts import FULL_PICTURE, FactChange
 from evenet_core.reconciler.item import Item, ItemKey
 

@@ -17,9 +17,10 @@ from evenet_core.linux.batch import deletes_first
 from evenet_core.linux.ethtool import features, meant, set_features
 from evenet_core.linux.files import write_atomic
 from evenet_core.linux.link import link_key
-from evenet_core.linux.linkmark import BRIDGE, found_port, lower_name
+from evenet_core.linux.linkmark import BRIDGE, found_port
 from evenet_core.linux.links import LinkInfo, find_link
 from evenet_core.linux.rtnl import Rtnl
+from evenet_core.model.ports import lower_name
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome, Requires
 
 __all__ = ["Offload", "OffloadDriver"]

@@ -9,7 +9,7 @@ import errno
 
 from evenet_core.errors import DriverError
 from evenet_core.linux.link import PortBridge, PortLink
-from evenet_core.linux.linkmark import BRIDGE, found_port, lower_name, port_mark
+from evenet_core.linux.linkmark import BRIDGE, found_port, port_mark
 from evenet_core.linux.links import (
     NO_ADDRESS,
     LinkInfo,
@@ -23,6 +23,7 @@ from evenet_core.linux.links import (
 )
 from evenet_core.linux.netlink import Message
 from evenet_core.linux.rtnl import Rtnl
+from evenet_core.model.ports import lower_name
 from evenet_core.reconciler.item import Change, Op
 
 __all__ = ["Ports"]

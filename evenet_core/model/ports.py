@@ -18,7 +18,16 @@ __all__ = [
     "PortUse",
     "VirtualFunction",
     "Vlan",
+    "lower_name",
 ]
+
+
+def lower_name(interface: str) -> str:
+    """Name of a port while the adapter on it, a bridge, has taken the port's own: `keth0`.
+
+    Names have 15 bytes. Of a longer one the end stays, where those of USB adapters (enx and the MAC) differ.
+    """
+    return f"k{interface[-14:]}"
 
 
 class PortKind(StrEnum):

@@ -20,6 +20,7 @@ from evenet_core.linux.metadata import MetadataService
 from evenet_core.model.adapters import DEFAULT_MTU, Adapter
 from evenet_core.model.facts import link_fact, route_choice_fact
 from evenet_core.model.instances import InstanceType, NetworkInstance
+from evenet_core.model.ports import lower_name
 from evenet_core.model.resolved import Instance, InstancePort, Vif
 from evenet_core.planning.hardware import Hardware
 from evenet_core.planning.inputs import Inputs
@@ -265,7 +266,7 @@ def adapter_port(adapter: Adapter, facts: Facts) -> InstancePort:
     has = addressing(adapter, facts)
     link = facts.get(link_fact(adapter.ifname))
     # the port under an adapter's bridge knows first, and no app on the bridge hides its loss
-    below = facts.get(link_fact(f"k{adapter.ifname}"))
+    below = facts.get(link_fact(lower_name(adapter.ifname)))
     seen = below or link
     return InstancePort(
         label=adapter.label,

@@ -13,7 +13,7 @@ from evenet_core.linux.daemondriver import DaemonDriver
 from evenet_core.linux.files import write_atomic
 from evenet_core.linux.hardware import HardwareMonitor
 from evenet_core.linux.link import namespace_key
-from evenet_core.linux.linkdriver import LinkDriver, lower_name
+from evenet_core.linux.linkdriver import LinkDriver
 from evenet_core.linux.metadata import MetadataDriver, Respond
 from evenet_core.linux.monitor import NetlinkMonitor
 from evenet_core.linux.neighbour import NeighbourDriver
@@ -27,6 +27,7 @@ from evenet_core.linux.rtnl import Rtnl
 from evenet_core.linux.rule import RuleDriver
 from evenet_core.linux.sysctl import SysctlDriver
 from evenet_core.model.facts import LinkFact, link_fact, namespace_fact
+from evenet_core.model.ports import lower_name
 from evenet_core.plugins import Plugins
 from evenet_core.reconciler.engine import Engine
 from evenet_core.reconciler.facts import Monitor
@@ -116,10 +117,18 @@ class Kernel:
         for name in names:
             if name.startswith("link:"):
                 ifname = name.removeprefix("link:")
-                keys += [ItemKey(("link", ifname)), ItemKey(("port", ifname)), ItemKey(("port", ifname[1:]))]
+                keys += [ItemKey(("link", ifname)), ItemKey(("port", ifname))]
+                keys += [ItemKey(("port", upper)) for upper in self._above(ifname)]
             if name.startswith("namespace:"):
                 keys.append(namespace_key(name.removeprefix("namespace:")))
         return keys
+
+    def _above(self, ifname: str) -> list[str]:
+        """The adapters whose port is called so."""
+        if not ifname.startswith("k"):
+            return []
+        links = [fact.removeprefix("link:") for fact in self._facts if fact.startswith("link:")]
+        return [name for name in links if lower_name(name) == ifname]
 
     @property
     def writes(self) -> int:

@@ -24,7 +24,7 @@ from evenet_ethernet import evenet_plan_link
 from evenet_core.hookspecs import Context
 from evenet_core.linux.address import AddressDriver
 from evenet_core.linux.daemondriver import DaemonDriver
-from evenet_core.linux.linkdriver import LinkDriver, lower_name
+from evenet_core.linux.linkdriver import LinkDriver
 from evenet_core.linux.monitor import NetlinkMonitor
 from evenet_core.linux.netns import inside, make_namespace
 from evenet_core.linux.route import RouteDriver
@@ -33,6 +33,7 @@ from evenet_core.linux.rule import RuleDriver
 from evenet_core.linux.sysctl import SysctlDriver
 from evenet_core.model.adapters import Adapter
 from evenet_core.model.facts import LinkFact, link_fact
+from evenet_core.model.ports import lower_name
 from evenet_core.reconciler.engine import Engine, EngineEvent
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Fragments, Planned
