@@ -33,6 +33,7 @@ from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.facts import HARDWARE, link_fact, split_route_choice
 from evenet_core.model.resolved import InstancePort
+from evenet_core.model.timers import BETTER_INTERVAL, TEST_DURATION, TEST_INTERVAL
 from evenet_core.planning.inputs import Inputs, ObjectNames, gather_inputs
 from evenet_core.planning.objects import ObjectId
 from evenet_core.planning.planner import Planner, adapter_port
@@ -358,9 +359,9 @@ class Node:
     def _timers(self) -> Timers:
         given = self._config.settings
         return Timers(
-            test_duration=_seconds(given.get("timer.port.testduration"), 30.0),
-            test_interval=_seconds(given.get("timer.port.testinterval"), 300.0),
-            better_interval=_seconds(given.get("timer.port.testbetterinterval"), 600.0),
+            test_duration=TEST_DURATION.seconds(given.get(TEST_DURATION.name)),
+            test_interval=TEST_INTERVAL.seconds(given.get(TEST_INTERVAL.name)),
+            better_interval=BETTER_INTERVAL.seconds(given.get(BETTER_INTERVAL.name)),
         )
 
     def _facts_changed(self, names: set[str]) -> None:
@@ -507,8 +508,3 @@ def _in_use(state: State) -> str:
 def _refusals(planner: Planner) -> tuple[tuple[ObjectId, str], ...]:
     """What cannot be planned, and why."""
     return tuple((name, error) for name, errors in planner.errors.items() for error in errors)
-
-
-def _seconds(text: str | None, default: float) -> float:
-    """A timer of the device's properties; what is no number counts as not given."""
-    return float(text) if text and text.isdecimal() and len(text) <= 9 else default

@@ -166,6 +166,7 @@ def test_a_port_carries_local_instances_and_one_switch() -> None:
             "ports[3].parent_group: Cycle detected among the parents of group 'a'",
         ),
         ({"settings": {"timer.port.testduration": "soon"}}, "settings['timer.port.testduration']: 'soon' is no number"),
+        ({"settings": {"timer.port.testinterval": "0"}}, "settings['timer.port.testinterval']: 0 s is too short: 10 s"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

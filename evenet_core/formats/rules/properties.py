@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from evenet_core.formats.report import Path, Report, shown
+from evenet_core.model.timers import TIMERS, Timer
 
 __all__ = ["ACTED_ON", "NOT_YET", "PROPERTY", "check_settings", "is_property"]
 
@@ -13,9 +14,8 @@ PROPERTY = "write letters, digits, dots and hyphens"
 LONGEST = 128
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
-SECONDS = ("timer.port.testduration", "timer.port.testinterval", "timer.port.testbetterinterval")
 FLAGS = ("debug.disable.dhcp.all-ones.netmask", "app.enable.tcp.mss.clamping")
-ACTED_ON = frozenset((*SECONDS, *FLAGS))
+ACTED_ON = frozenset((*TIMERS, *FLAGS))
 # Of networking, understood, and without effect so far; with the value that says how evenet behaves.
 NOT_YET: Mapping[str, str] = {
     "timer.port.timeout": "",
@@ -52,7 +52,14 @@ def check_settings(settings: Mapping[str, str], report: Report, path: Path) -> N
             report.at(here, f"{shown(key)} is no name of a property", PROPERTY)
         elif key in NOT_YET and value.lower() != NOT_YET[key]:
             report.notice_at(here, f"not yet acted on: {key}")
-        elif key in SECONDS and not (value.isascii() and value.isdecimal() and len(value) <= 9):
-            report.notice_at(here, f"{shown(value)} is no number of seconds: the default counts")
+        elif (timer := TIMERS.get(key)) is not None:
+            _check_timer(timer, value, report, here)
         elif key in FLAGS and value.lower() not in ("true", "false"):
             report.notice_at(here, f"{shown(value)} is neither true nor false: the default counts")
+
+
+def _check_timer(timer: Timer, value: str, report: Report, path: Path) -> None:
+    if not timer.is_seconds(value):
+        report.notice_at(path, f"{shown(value)} is no number of seconds: the default counts")
+    elif timer.is_too_short(value):
+        report.notice_at(path, f"{value} s is too short: {timer.least} s count")
