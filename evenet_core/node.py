@@ -436,7 +436,8 @@ class Node:
     # -- telling ------------------------------------------------------------------------------------
 
     def _engine_event(self, event: EngineEvent) -> None:
-        self.journal.add_later("item", partial(_told, event, self._names))
+        owner = self._names(event.object) if event.object is not None else None
+        self.journal.add_later("item", partial(_told, event, owner))
         if event.item.kind in IP_KINDS and not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._look_at_ports)
@@ -486,13 +487,13 @@ class Node:
         return respond(request, world)
 
 
-def _told(event: EngineEvent, names: ObjectNames) -> dict[str, Any]:
+def _told(event: EngineEvent, owner: str | None) -> dict[str, Any]:
     """A change of an item, as an event of the journal tells it."""
     return {
         "text": event.text,
         "op": str(event.op),
         "item": str(event.item.key),
-        "object": names(event.object) if event.object is not None else None,
+        "object": owner,
         "because": event.because,
         "error": str(event.error) if event.error is not None else None,
     }

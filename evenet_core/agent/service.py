@@ -78,8 +78,8 @@ async def run_agent(options: AgentOptions) -> None:
             server = ControlServer(Methods(node), options.socket_path)
             await server.start()
             for document, name, digest in documents:
-                await node.apply(document)
-                given.save(name, digest)
+                if await _take(node, document):
+                    given.save(name, digest)
             notify("READY=1")
             log.info("evenet runs; state in %s, control socket %s", options.state_dir, options.socket_path)
             await stop.wait()
@@ -89,12 +89,28 @@ async def run_agent(options: AgentOptions) -> None:
                 await node.teardown()
 
 
+async def _take(node: Node, document: formats.Document) -> bool:
+    """Whether it is stored, too. A disk that is full must not keep the node from its network.
+
+    :raises EvenetError: the document is not for this node.
+    """
+    try:
+        await node.apply(document)
+    except EvenetError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        log.error("%s", error)
+        return False
+    return True
+
+
 def _changed(path: Path, given: Store, node: Node) -> tuple[formats.Document, str, str] | None:
     """The document in a file that was not taken before in this form.
 
     A broken file does not stop a node that has a config: it runs on with that one.
     """
     try:
+        digest = sha256(path.read_bytes()).hexdigest()  # before it is read: what comes in between is taken once more
         document = formats.read_file(path)
     except (ConfigError, OSError) as error:
         if not node.configured:
@@ -104,7 +120,6 @@ def _changed(path: Path, given: Store, node: Node) -> tuple[formats.Document, st
     if document.dpc is not None and node.configured:
         log.info("%s is not taken: a DPC counts until the first device config is stored", path)
         return None
-    digest = sha256(path.read_bytes()).hexdigest()
     name = f"given-{document.kind}"
     return None if given.load(name) == digest else (document, name, digest)
 

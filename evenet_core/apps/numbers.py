@@ -91,6 +91,11 @@ class Numbers:
         before = self.pools.get(pool, {})
         return self._with(pool, before, {**before, **{key: (number, 0) for key, number in given.items()}})
 
+    def without(self, pools: Collection[str]) -> Numbers:
+        """Whatever was given in these pools is forgotten."""
+        kept = {name: pool for name, pool in self.pools.items() if name not in pools}
+        return self if len(kept) == len(self.pools) else Numbers(kept)
+
     def _with(self, pool: str, before: Pool, entries: Pool) -> Numbers:
         return self if entries == before else Numbers({**self.pools, pool: entries})
 

@@ -48,6 +48,7 @@ def resolve_vifs(
     known = known if known is not None else Known()
     instances = {i.name: i for i in config.network_instances} | {i.key: i for i in config.network_instances}
     numbers = numbers.keep("bridge", [i.key for i in config.network_instances])
+    numbers = numbers.without(_forgotten(numbers))
     keys = [app.key for app in config.apps]
     numbers, apps = numbers.keep("app", keys).allocate_all("app", keys, 1, MAX_APPS)
     members: dict[str, list[_Member]] = defaultdict(list)
@@ -134,6 +135,14 @@ class Known:
 def _pools(key: str) -> tuple[str, str, str]:
     """The pools of an instance: numbers of its interfaces, who has an address, how often an address passed on."""
     return f"vif/{key}", f"holder/{key}", f"passed-on/{key}"
+
+
+def _forgotten(numbers: Numbers) -> set[str]:
+    """Pools of instances whose own number was given to another one meanwhile."""
+    instances = numbers.pools.get("bridge")
+    if instances is None:
+        return set()
+    return {pool for pool in numbers.pools if "/" in pool and pool.partition("/")[2] not in instances}
 
 
 def _resolved(given: _Given, numbers: Numbers) -> tuple[tuple[Vif, ...], Numbers]:

@@ -30,7 +30,8 @@ SETTLE = 0.05  # seconds in which a daemon with a bad configuration is dead
 # The program begins only when its pid is on disk: an agent killed in between leaves nothing that nobody knows.
 GATE = ("sh", "-c", 'read -r go && exec "$@"', "sh")
 STOP = 5.0  # seconds from SIGTERM to SIGKILL
-LOG_LIMIT = 1 << 20  # bytes of a log that is kept when a daemon is started again
+LOG_LIMIT = 1 << 20  # bytes of a log; an app can make its DHCP server write a line for each packet
+LOG_CHECK = 10.0  # seconds
 
 
 class DaemonDriver:
@@ -45,6 +46,7 @@ class DaemonDriver:
         self._root = run_dir / "daemons"
         self._on_exit = on_exit
         self._watches: dict[str, asyncio.Task[None]] = {}
+        self._trimming: asyncio.TimerHandle | None = None
 
     async def observe(self) -> Iterable[Item]:
         """What really runs; a directory without a living process is no daemon."""
@@ -63,6 +65,8 @@ class DaemonDriver:
 
     async def close(self) -> None:
         """Watch no longer. The daemons run on."""
+        if self._trimming is not None:
+            self._trimming.cancel()
         for watch in self._watches.values():
             watch.cancel()
         await asyncio.gather(*self._watches.values(), return_exceptions=True)
@@ -107,7 +111,11 @@ class DaemonDriver:
                 "files": item.files,
                 "reloadable": item.reloadable,
             }
-            write_atomic(directory / "state.json", json.dumps(state).encode(), sync=False)
+            try:
+                write_atomic(directory / "state.json", json.dumps(state).encode(), sync=False)
+            except OSError:
+                _forsake(pid)
+                raise
             os.write(gatekeeper, b"\n")
         finally:
             for descriptor in (log, gate, gatekeeper):
@@ -143,8 +151,19 @@ class DaemonDriver:
         os.kill(state["pid"], signal.SIGHUP)
 
     def _watch(self, name: str, pid: int) -> None:
+        if self._trimming is None:
+            self._trimming = asyncio.get_running_loop().call_later(LOG_CHECK, self._trim)
         if name not in self._watches:
             self._watches[name] = asyncio.create_task(self._wait_for_end(name, pid))
+
+    def _trim(self) -> None:
+        """Logs that have grown too large begin again; daemons append, wherever the end is."""
+        for name in self._watches:
+            with suppress(OSError):
+                log = self._root / name / "log"
+                if log.stat().st_size > LOG_LIMIT:
+                    os.truncate(log, 0)
+        self._trimming = asyncio.get_running_loop().call_later(LOG_CHECK, self._trim) if self._watches else None
 
     async def _wait_for_end(self, name: str, pid: int) -> None:
         try:
@@ -217,6 +236,12 @@ async def _kill(pid: int) -> None:
                 await exited(pidfd)
         finally:
             os.close(pidfd)
+
+
+def _forsake(pid: int) -> None:
+    """End a child of ours that has not become a daemon yet."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
 
 
 def _bury(pid: int) -> None:

@@ -93,6 +93,7 @@ class NetlinkMonitor:
         self._lost = lost
         self._namespace = namespace
         self._watcher = watcher
+        self._ran = False  # an earlier run ended: what happened since is not known
         self._links: dict[str, LinkInfo] = {}
         self._names: dict[int, str] = {}
         self._facts: dict[str, LinkFact] = {}  # by name of the link
@@ -105,6 +106,9 @@ class NetlinkMonitor:
         try:
             for change in await self._resync():
                 yield change
+            if self._ran:
+                self._lost(KINDS)
+            self._ran = True
             yield FULL_PICTURE
             while True:
                 await grown.wait()

@@ -29,6 +29,7 @@ class NftMonitor:
     def __init__(self, ours: str, foreign: Callable[[], None]) -> None:
         self._ours = ours
         self._foreign = foreign
+        self._ran = False  # an earlier run ended: what happened since is not known
 
     async def facts(self) -> AsyncIterator[FactChange]:
         opened = open_socket(NETLINK_NETFILTER, [GROUP_NFTABLES])
@@ -36,6 +37,9 @@ class NftMonitor:
         loop = asyncio.get_running_loop()
         loop.add_reader(opened.fileno(), grown.set)
         try:
+            if self._ran:
+                self._foreign()
+            self._ran = True
             yield FULL_PICTURE
             while True:
                 await grown.wait()

@@ -12,7 +12,7 @@ from evenet_core.reconciler.facts import FULL_PICTURE, FactChange, Monitor
 __all__ = ["FactHub"]
 
 PATIENCE = 30.0  # seconds that a monitor has for its full picture; planning without it may take away what works
-RESTART_DELAY = 1.0  # seconds before a monitor that failed is started again
+RESTART_FIRST, RESTART_LIMIT = 1.0, 60.0  # seconds before a monitor that failed is started again; doubles
 log = logging.getLogger(__name__)
 
 
@@ -66,13 +66,24 @@ class FactHub:
     async def _follow(self, monitor: Monitor, picture: asyncio.Event) -> None:
         """One monitor that fails must not blind the node: it is started again with a full picture."""
         told: set[str] = set()
+        delay, known = RESTART_FIRST, ""
+        now = asyncio.get_running_loop().time
         while True:
+            began = now()
             try:
                 await self._listen(monitor, picture, told)
-            except (Exception, SystemExit):
-                log.exception("monitor %s failed; it is started again", type(monitor).__name__)
+                error = "ended"
+            except (Exception, SystemExit) as failure:
+                error = f"failed: {type(failure).__name__}: {failure}"
+                if error != known:
+                    log.exception("monitor %s failed", type(monitor).__name__)
             picture.set()
-            await asyncio.sleep(RESTART_DELAY)
+            if now() - began > RESTART_LIMIT:
+                delay = RESTART_FIRST
+            log.error("monitor %s %s; it is started again in %g s", type(monitor).__name__, error, delay)
+            known = error
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, RESTART_LIMIT)
 
     async def _listen(self, monitor: Monitor, picture: asyncio.Event, told: set[str]) -> None:
         """`told`: names of facts that hold by this monitor's word. What it does not tell again holds no longer."""

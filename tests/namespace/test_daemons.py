@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -148,6 +149,44 @@ def test_a_daemon_that_dies_is_noticed_and_leaves_no_zombie(run_dir: Path) -> No
         assert await observe(run_dir) == []
 
     asyncio.run(story())
+
+
+def test_a_log_that_grows_too_large_begins_again(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evenet_core.linux.daemondriver.LOG_LIMIT", 10_000)
+    monkeypatch.setattr("evenet_core.linux.daemondriver.LOG_CHECK", 0.05)
+    talker = Daemon("talker", ("sh", "-c", "while :; do echo a line; done"))
+
+    async def story() -> None:
+        driver = DaemonDriver(run_dir)
+        await create(driver, talker)
+        log, shrunk, last = run_dir / "daemons" / "talker" / "log", 0, 0
+        async with asyncio.timeout(20):
+            while shrunk < 3:
+                size = log.stat().st_size
+                shrunk, last = shrunk + (size < last), size
+                await asyncio.sleep(0.01)
+        await delete(driver, talker)
+        await driver.close()
+
+    asyncio.run(story())
+
+
+def test_a_daemon_whose_state_cannot_be_written_is_not_left_behind(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("evenet_core.linux.daemondriver.write_atomic", full)
+
+    async def story() -> None:
+        with pytest.raises(DriverError, match="No space left on device"):
+            await create(DaemonDriver(run_dir), SLEEPER)
+
+    asyncio.run(story())
+
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
 
 
 def test_a_daemon_that_cannot_start_says_why(run_dir: Path) -> None:

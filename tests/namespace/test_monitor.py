@@ -12,7 +12,7 @@ from evenet_core.linux import rtnl as rtnl_module
 from evenet_core.linux.address import Address, AddressDriver
 from evenet_core.linux.link import Bridge, PortBridge
 from evenet_core.linux.linkdriver import LinkDriver
-from evenet_core.linux.monitor import NetlinkMonitor
+from evenet_core.linux.monitor import KINDS, NetlinkMonitor
 from evenet_core.linux.neighbour import Neighbour, NeighbourDriver
 from evenet_core.linux.route import Route, RouteDriver
 from evenet_core.linux.rtnl import Rtnl
@@ -38,7 +38,7 @@ class Listener:
         self.ever: set[Item] = set()
         self.lost: set[str] = set()
         self._said = asyncio.Event()
-        self._monitor = NetlinkMonitor(rtnl, self._seen, self._lost)
+        self.monitor = NetlinkMonitor(rtnl, self._seen, self._lost)
 
     def _seen(self, item: Item, present: bool) -> None:
         self.items[item.key] = (item, present)
@@ -50,7 +50,7 @@ class Listener:
         self._said.set()
 
     async def listen(self) -> None:
-        async for change in self._monitor.facts():
+        async for change in self.monitor.facts():
             self.changes.append(change)
             name = change.name.removeprefix("link:")
             if change.value is None:
@@ -111,6 +111,17 @@ def test_first_come_all_links_and_then_the_word_that_this_was_all(port: str) -> 
     assert listener.facts[port] == LinkFact(
         index=found["ifindex"], mac=found["address"], mtu=1500, up=True, carrier=True, kind="veth"
     )
+
+
+def test_who_starts_to_listen_again_does_not_know_what_happened_meanwhile(port: str) -> None:
+    async def story(listener: Listener) -> None:
+        assert listener.lost == set()
+        async for change in listener.monitor.facts():
+            if change is FULL_PICTURE:
+                break
+        assert listener.lost == set(KINDS)
+
+    listening(story)
 
 
 def test_a_link_that_comes_changes_and_goes_is_told(port: str) -> None:

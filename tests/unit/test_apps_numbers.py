@@ -227,3 +227,11 @@ class Owners(RuleBasedStateMachine):
 
 TestOwners = Owners.TestCase
 TestOwners.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
+
+
+def test_pools_can_be_forgotten() -> None:
+    numbers, _ = Numbers().allocate("vif/one", "a", 1, 9)
+    numbers, _ = numbers.allocate("vif/two", "b", 1, 9)
+
+    assert numbers.without({"vif/one", "vif/none"}).to_json() == {"vif/two": {"b": [1, 0]}}
+    assert numbers.without(()) is numbers

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evenet_core.reconciler.facts import FULL_PICTURE, FactChange
-from evenet_core.runtime.facthub import PATIENCE, RESTART_DELAY, FactHub
+from evenet_core.runtime.facthub import PATIENCE, RESTART_FIRST, RESTART_LIMIT, FactHub
 from tests.support.virtual import run_virtual
 
 
@@ -197,7 +197,7 @@ def test_a_monitor_that_fails_is_started_again(it: Hub, error: BaseException, ca
     async def story() -> None:
         monitor = Script([fact("a"), FULL_PICTURE, 1, error], [fact("a"), fact("b"), FULL_PICTURE, 1e9])
         await it.hub.watch([monitor])
-        await asyncio.sleep(1 + RESTART_DELAY + 1)
+        await asyncio.sleep(1 + RESTART_FIRST + 1)
 
         assert (monitor.starts, it.hub.values) == (2, {"a": True, "b": True})
 
@@ -225,7 +225,7 @@ def test_what_went_while_a_monitor_was_blind_is_gone_when_it_sees_again(it: Hub)
             [fact("stays"), 5, fact("new"), FULL_PICTURE, 1e9],
         )
         await it.hub.watch([monitor])
-        await asyncio.sleep(1 + RESTART_DELAY + 1)
+        await asyncio.sleep(1 + RESTART_FIRST + 1)
         assert it.hub.values.keys() == {"stays", "goes", "comes late"}, "it had not told everything yet"
         await asyncio.sleep(10)
 
@@ -289,3 +289,30 @@ def test_a_hub_that_stops_leaves_nothing_running() -> None:
         assert len(asyncio.all_tasks()) == 1
 
     run_virtual(main())
+
+
+def test_a_monitor_that_always_fails_is_tried_ever_less_often_and_told_of_once_at_length(
+    it: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    monitor = Script(*[[RuntimeError("no udev")] for _ in range(1000)])
+
+    async def story() -> None:
+        await it.hub.watch([monitor])
+        await asyncio.sleep(600)
+
+    it.live(story)
+
+    assert 10 < monitor.starts < 10 + 600 / RESTART_LIMIT
+    assert sum(record.exc_info is not None for record in caplog.records) == 1
+
+
+def test_a_monitor_that_ran_well_for_long_is_started_again_soon(it: Hub) -> None:
+    monitor = Script(*[[FULL_PICTURE, 2 * RESTART_LIMIT, RuntimeError("gone")] for _ in range(5)])
+
+    async def story() -> None:
+        await it.hub.watch([monitor])
+        await asyncio.sleep(5 * (2 * RESTART_LIMIT + RESTART_FIRST) + 1)
+
+    it.live(story)
+
+    assert monitor.starts == 6
