@@ -114,7 +114,7 @@ class EvenetSpec:
 
     @hookspec
     def evenet_probes(self) -> Mapping[str, Any]:
-        """Connectivity probes by name (`icmp`, `tcp`, `http`): see `evenet_core.probing`."""
+        """Connectivity probes by name, in place of evenet's own (`icmp`, `tcp`): see `evenet_core.probing`."""
         raise NotImplementedError
 
     @hookspec

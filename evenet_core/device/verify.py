@@ -24,7 +24,7 @@ from enum import StrEnum
 
 from evenet_core.device.dpclist import Candidate, Results, arranged, pruned, same_network
 from evenet_core.model.adapters import Dpc
-from evenet_core.probing.verdict import PortVerdict, Reason
+from evenet_core.probing.verdict import PortVerdict
 
 __all__ = [
     "ADDRESS_BUDGET",
@@ -258,8 +258,6 @@ def _tested(state: State, trial: int, verdicts: Sequence[PortVerdict], now: floa
 
 
 def _port_results(before: Results, verdict: PortVerdict, now: float) -> Results:
-    if verdict.reason is Reason.NOT_TESTED:
-        return before
     return before.succeeded(now, verdict.warning) if verdict.good else before.failed(now, verdict.error)
 
 

@@ -39,10 +39,6 @@ class TrafficControl:
     queue: int = 0
     burst: int = 0
 
-    @property
-    def needs_netem(self) -> bool:
-        return any((self.delay, self.jitter, self.loss, self.corrupt, self.duplicate, self.reorder))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:

@@ -93,7 +93,6 @@ class InstancePolicy:
     subnet: IPNetwork
     gateway: IPAddress
     masquerade_out: tuple[str, ...] = ()  # links of the ports; empty = air-gapped
-    metadata: bool = True  # 169.254.169.254 port 80 is served at the gateway's address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

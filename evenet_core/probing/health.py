@@ -20,7 +20,6 @@ from typing import TypeAlias
 
 __all__ = [
     "LINK_ONLY",
-    "Command",
     "Doubted",
     "Event",
     "Health",
@@ -31,7 +30,6 @@ __all__ = [
     "SendProbe",
     "Tick",
     "Verdict",
-    "VerdictChanged",
     "step",
 ]
 
@@ -109,17 +107,6 @@ class SendProbe:
     generation: int
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictChanged:
-    """The verdict is another one now."""
-
-    verdict: Verdict
-    reason: str
-
-
-Command: TypeAlias = SendProbe | VerdictChanged
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """The state. Times are those of the caller's clock, in seconds."""
@@ -153,8 +140,8 @@ class Health:
                 return self.good > 0 or self.lost < self.settings.down_after
 
 
-def step(state: Health, event: Event, now: float) -> tuple[Health, list[Command]]:
-    """Take one event; answers the new state and what is to be done."""
+def step(state: Health, event: Event, now: float) -> tuple[Health, SendProbe | None]:
+    """Take one event; answers the new state, and the probe that is due."""
     match event:
         case PathChanged():
             after = _path_changed(state, event, now)
@@ -166,13 +153,10 @@ def step(state: Health, event: Event, now: float) -> tuple[Health, list[Command]
             after = replace(state, next_at=min(state.next_at, _earliest(state, now)))
         case _:  # time, or the result of a probe that was sent over a path of the past
             after = state
-    commands: list[Command] = []
-    if after.next_at <= now:
-        after = _sent(after, now)
-        commands.append(SendProbe(after.generation))
-    if after.verdict is not state.verdict:
-        commands.append(VerdictChanged(after.verdict, after.reason))
-    return after, commands
+    if after.next_at > now:
+        return after, None
+    sent = _sent(after, now)
+    return sent, SendProbe(sent.generation)
 
 
 def _path_changed(state: Health, event: PathChanged, now: float) -> Health:

@@ -18,12 +18,11 @@ import h11
 
 from evenet_core import __version__
 from evenet_core.model.values import IPAddress
-from evenet_core.probing.request import Cause, Egress, ProbeError, ProbeRequest
+from evenet_core.probing.request import Cause, Egress, ProbeError
 from evenet_core.probing.sockets import os_failures
-from evenet_core.probing.targets import first_answer, literal
 from evenet_core.probing.tcp import connect
 
-__all__ = ["Reply", "Times", "Url", "get", "parse_url", "probe_http", "tls_context"]
+__all__ = ["Reply", "Times", "Url", "get", "parse_url", "tls_context"]
 
 BODY_LIMIT = 65536  # bytes; more is not read
 HEAD_LIMIT = 16384
@@ -197,18 +196,3 @@ def _tls_failures(where: str) -> Iterator[None]:
     except ssl.SSLError as error:
         reason = (error.reason or str(error)).lower().replace("_", " ")
         raise ProbeError(Cause.PROTOCOL, f"{where}: TLS: {reason}") from error
-
-
-async def probe_http(request: ProbeRequest) -> float:
-    """Seconds until the first of the hosts answered GET / with any status; TLS, except at port 80."""
-    tls = request.port != 80
-    context = tls_context() if tls else None
-
-    async def ask(source: IPAddress, target: IPAddress) -> float:
-        started = monotonic()
-        names = [host for host in request.hosts if literal(host) is None]
-        url = Url(names[0] if names else str(target), request.port or 443, "/", tls)
-        await get(url, request.egress, source, [target], context=context, timeout=request.timeout)
-        return monotonic() - started
-
-    return await first_answer(request, ask)

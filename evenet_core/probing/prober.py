@@ -241,8 +241,8 @@ class RouteProber:
         return commands + self._set_timer()
 
     def _step(self, probe: ProbeId, event: health.Event, now: float) -> list[Command]:
-        self._healths[probe], commands = health.step(self._healths[probe], event, now)
-        return [self._run(probe, command) for command in commands if isinstance(command, health.SendProbe)]
+        self._healths[probe], due = health.step(self._healths[probe], event, now)
+        return [self._run(probe, due)] if due is not None else []
 
     def _run(self, probe: ProbeId, command: health.SendProbe) -> RunProbe:
         name = "tcp" if probe[1].kind == "tcp" else "icmp"

@@ -15,7 +15,6 @@ class Reason(StrEnum):
     REMOTE_TEMPORARY = "remote-temporary-failure"  # the controller's trouble: the config is good
     NOT_READY = "port-not-ready"  # no address, no name server yet
     FAILURE = "failure"
-    NOT_TESTED = "not-tested"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

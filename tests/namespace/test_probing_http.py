@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from evenet_core.probing.http import BODY_LIMIT, Reply, get, parse_url, probe_http, tls_context
-from evenet_core.probing.request import Cause, ProbeError, ProbeRequest
+from evenet_core.probing.http import BODY_LIMIT, Reply, get, parse_url, tls_context
+from evenet_core.probing.request import Cause, ProbeError
 from tests.support.authority import Authority
 from tests.support.uplinks import CONTROLLER, NAME, OK, Uplink, uplinks
 
@@ -318,27 +318,3 @@ def test_a_fetch_leaves_nothing_behind(wan: Uplink, authority: Authority, good: 
         return len(os.listdir("/proc/self/fd")) - before
 
     assert asyncio.run(main()) <= 0
-
-
-# -- as a probe ---------------------------------------------------------------------------------------
-
-
-def test_the_http_probe_is_content_with_any_status(wan: Uplink) -> None:
-    async def main() -> float:
-        await wan.serve(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", port=80)
-        return await probe_http(ProbeRequest(egress=wan.egress, hosts=(CONTROLLER[4],), port=80, timeout=TIMEOUT))
-
-    assert asyncio.run(main()) > 0
-
-
-def test_the_http_probe_asks_a_name_of_the_ports_own_servers(wan: Uplink) -> None:
-    wan.serve_names(f"--host-record={NAME},{CONTROLLER[4]}")
-    seen: list[Any] = []
-
-    async def main() -> None:
-        await wan.serve(port=80, seen=seen)
-        await probe_http(ProbeRequest(egress=wan.egress, hosts=(NAME,), port=80, timeout=TIMEOUT))
-
-    asyncio.run(main())
-
-    assert "Host: controller.test" in seen[0][1]

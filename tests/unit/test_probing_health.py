@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from evenet_core.probing.health import (
     LINK_ONLY,
-    Command,
     Doubted,
     Event,
     Health,
@@ -38,15 +37,15 @@ class Port:
         self.sent: list[float] = []
         self.told: list[tuple[Verdict, str]] = []
 
-    def take(self, event: Event) -> list[Command]:
-        self.state, commands = step(self.state, event, self.now)
-        for command in commands:
-            if isinstance(command, SendProbe):
-                assert command.generation == self.state.generation
-                self.sent.append(self.now)
-            else:
-                self.told.append((command.verdict, command.reason))
-        return commands
+    def take(self, event: Event) -> SendProbe | None:
+        before = self.state.verdict
+        self.state, due = step(self.state, event, self.now)
+        if due is not None:
+            assert due.generation == self.state.generation
+            self.sent.append(self.now)
+        if self.state.verdict is not before:
+            self.told.append((self.state.verdict, self.state.reason))
+        return due
 
     def path(self, path: str = "a", obstacle: str = "") -> None:
         self.take(PathChanged(obstacle, path))
@@ -172,7 +171,7 @@ def test_the_same_path_again_is_no_news() -> None:
     port = up()
     before = port.state
 
-    assert port.take(UP_PATH) == []
+    assert port.take(UP_PATH) is None
     assert port.state == before
 
 
@@ -299,7 +298,7 @@ def test_a_hint_without_a_path_is_nothing_to_follow() -> None:
     port = up()
     port.take(NO_CARRIER)
 
-    assert port.take(Doubted()) == []
+    assert port.take(Doubted()) is None
     assert port.state.next_at == inf
 
 

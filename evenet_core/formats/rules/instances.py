@@ -14,7 +14,6 @@ from evenet_core.model.values import IPNetwork
 __all__ = ["check_instances"]
 
 MIN_ADDRESSES = 4  # network, gateway, one app, broadcast
-HALVED_FROM = 16  # addresses: from here on the default range is the upper half
 LOCAL_ONLY = (
     "subnet",
     "gateway",

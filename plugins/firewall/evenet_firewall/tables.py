@@ -323,7 +323,7 @@ def plan_instance(policy: InstancePolicy) -> list[Item]:
         element(f"inside{gateway.version}", f"{plain(policy.subnet)} . {bridge}"),
     ]
     items += [element("translated", f"{bridge} . {port}") for port in policy.masquerade_out]
-    if policy.metadata and gateway.version == 4:
+    if gateway.version == 4:
         items.append(element("metadata", bridge, str(gateway)))
     return items
 
