@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from operator import is_
 
 from evenet_core.reconciler.fragments import Delta, Wanted
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome
+from evenet_core.reconciler.requirements import Requirements
 
 __all__ = ["BACKOFF_LIMIT", "PLAIN_REASONS", "Counts", "Failure", "ItemState", "Machine"]
 
@@ -84,8 +84,8 @@ class Machine:
         self.drifted: set[ItemKey] = set()  # was as wanted, then was found otherwise
         self._leaving: set[ItemKey] = set()  # exists and has to be deleted
         self._dirty: dict[ItemKey, None] = {}  # whether these are leaving may have changed
-        self._plans = _Requirements()  # of the intent; of what exists where nobody wants it
-        self._stands = _Requirements()  # of what exists, and of what is being made
+        self._plans = Requirements()  # of the intent; of what exists where nobody wants it
+        self._stands = Requirements()  # of what exists, and of what is being made
         self._look: dict[ItemKey, None] = {}  # keys to look at, in the order in which they came up
         self._in_flight: dict[int, list[Change]] = {}
         self._flying: dict[ItemKey, Change] = {}
@@ -417,58 +417,6 @@ class Machine:
         self.failures[key] = Failure(error, op, since, attempts, retry_at)
         self._fails += 1
         heapq.heappush(self._retries, (retry_at, self._fails, key))
-
-
-class _Requirements:
-    """Which key requires which, looked up from both ends."""
-
-    def __init__(self) -> None:
-        self._of: dict[ItemKey, tuple[Item, ...]] = {}  # the items that it was told of
-        self._below: dict[ItemKey, tuple[ItemKey, ...]] = {}
-        self._above: dict[ItemKey, dict[ItemKey, None]] = {}  # in the order in which they came, as all here
-
-    def below(self, key: ItemKey) -> tuple[ItemKey, ...]:
-        """What `key` requires."""
-        return self._below.get(key, ())
-
-    def above(self, key: ItemKey) -> Collection[ItemKey]:
-        """What requires `key`."""
-        return self._above.get(key, ())
-
-    def set(self, key: ItemKey, *items: Item | None, like: _Requirements | None = None) -> Iterable[ItemKey]:
-        """`key` requires what any of these items requires. Returns what it requires no longer.
-
-        :param like: may know already what the very same items require.
-        """
-        told = tuple([item for item in items if item is not None])
-        if self._knows(key, told):
-            return ()
-        if like is not None and like._knows(key, told):
-            below = like.below(key)
-        else:
-            below = tuple(dict.fromkeys([r.key for item in told for r in item.requires]))
-        if told:
-            self._of[key] = told
-        else:
-            del self._of[key]
-        known = self._below.get(key, ())
-        dropped = set(known).difference(below) if known else ()
-        for need in dropped:
-            del self._above[need][key]
-            if not self._above[need]:
-                del self._above[need]
-        for need in below:
-            self._above.setdefault(need, {})[key] = None
-        if below:
-            self._below[key] = below
-        else:
-            self._below.pop(key, None)
-        return dropped
-
-    def _knows(self, key: ItemKey, told: tuple[Item, ...]) -> bool:
-        """Whether it was told of the very same items last."""
-        before = self._of.get(key, ())
-        return len(before) == len(told) and all(map(is_, before, told))
 
 
 def _same(one: Item | None, other: Item | None) -> bool:
