@@ -31,32 +31,29 @@ from evenet_core.errors import EvenetError
 from evenet_core.formats import Document
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
-from evenet_core.model.facts import HARDWARE, link_fact, split_route_choice
+from evenet_core.model.facts import HARDWARE, split_route_choice
 from evenet_core.model.resolved import InstancePort
 from evenet_core.model.timers import BETTER_INTERVAL, TEST_DURATION, TEST_INTERVAL
 from evenet_core.planning.inputs import Inputs, ObjectNames, gather_inputs
-from evenet_core.planning.objects import ObjectId
-from evenet_core.planning.planner import Planner, adapter_port
+from evenet_core.planning.planner import Planner
 from evenet_core.planning.routes import probed
 from evenet_core.plugins import Plugins
 from evenet_core.probing.builtin import builtin_probes
-from evenet_core.probing.connectivity import PortUnderTest, check
+from evenet_core.probing.connectivity import check
 from evenet_core.probing.prober import Selected
 from evenet_core.probing.verdict import PortVerdict
 from evenet_core.reconciler.engine import Engine, EngineEvent
-from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Fragments
-from evenet_core.reconciler.machine import ItemState
 from evenet_core.reconciler.plan import Plan
 from evenet_core.runtime.confirmation import Confirmation
 from evenet_core.runtime.facthub import FactHub
-from evenet_core.runtime.insight import explain, graph, leases, problems
+from evenet_core.runtime.insight import explain, graph, item_event, leases, problems, refusals, unsettled
 from evenet_core.runtime.journal import Journal
 from evenet_core.runtime.kernel import Kernel
 from evenet_core.runtime.ledger import Ledger
 from evenet_core.runtime.memory import Memory
+from evenet_core.runtime.ports import IP_KINDS, Ports
 from evenet_core.runtime.probes import Probes
-from evenet_core.runtime.usable import usable
 from evenet_core.runtime.verifier import Verifier
 from evenet_core.settings import NodeSettings
 from evenet_core.status import View, dpc_list, status_document, timestamp
@@ -66,7 +63,6 @@ __all__ = ["DEFAULT_RUN_DIR", "DEFAULT_STATE_DIR", "Node"]
 DEFAULT_STATE_DIR = Path("/var/lib/evenet")
 DEFAULT_RUN_DIR = Path("/run/evenet")
 LEASE_PATIENCE = 5.0  # seconds after which nobody is kept waiting for a lease any longer
-IP_KINDS = ("address", "route", "rule")  # what makes an address of an adapter usable
 SETTLED = (Phase.COMMITTED, Phase.FAILED, Phase.IDLE)
 
 
@@ -118,6 +114,7 @@ class Node:
         self._kernel.open(self._respond_metadata, self._facts.values)
         self._engine = Engine(self._kernel.drivers, self._kernel.exists, self._engine_event, naming=self._called)
         self._kernel.connect(self._engine)
+        self._ports = Ports(self._facts.values, self._fragments, self._engine.machine)
         self._numbers = self._memory.numbers()
         self._probes = Probes(
             self._facts, {**builtin_probes(), **self.plugins.probes()}, self._chosen, self._note_change
@@ -251,14 +248,14 @@ class Node:
         :raises EvenetError: `apply` would not take the document.
         """
         if document is None:
-            return replace(self._engine.plan(), problems=_refusals(self._planner)).named(self._names)
+            return replace(self._engine.plan(), problems=refusals(self._planner)).named(self._names)
         wanted = self._accepted(document)
         config, dpc = (self._config, wanted) if isinstance(wanted, Dpc) else (wanted, dpc_from_config(wanted))
         planner = Planner(self.plugins)
         planner.load(self._gather(config, dpc)[0])
         fragments = Fragments(planner.plan, self._facts.values)
         fragments.set_objects(planner.objects.values)
-        plan = replace(self._engine.plan(fragments.intent), problems=_refusals(planner))
+        plan = replace(self._engine.plan(fragments.intent), problems=refusals(planner))
         return plan.named(ObjectNames(self._config, config))
 
     async def settled(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109
@@ -284,7 +281,7 @@ class Node:
         if asyncio.get_running_loop().time() >= self._used_at + LEASE_PATIENCE:
             return False
         adapters = [adapter for adapter in self._planner.inputs.adapters if adapter.has_ip]
-        works = [self._port(a) for a in adapters if not self._planner.errors.get(("adapter", a.label))]
+        works = [self._ports.port(a) for a in adapters if not self._planner.errors.get(("adapter", a.label))]
         return any(port.carrier and not port.addresses for port in works)
 
     def status(self) -> dict[str, Any]:
@@ -382,20 +379,13 @@ class Node:
         self._looking = False
         if not self._ready:
             return
-        ports = [self._port(adapter) for adapter in self._planner.inputs.adapters if adapter.has_ip]
+        ports = [self._ports.port(adapter) for adapter in self._planner.inputs.adapters if adapter.has_ip]
         self._probes.load(*probed(self._planner.inputs, ports, self._probes.choice))
         management = [port for port in ports if port.management]
         if management != self._management:
             self._management = management
             ready = any(port.carrier and port.addresses and port.dns for port in management)
             self._verifier.ports_changed(ready=ready)
-
-    def _port(self, adapter: Adapter) -> InstancePort:
-        """A port as it can be used at this moment."""
-        machine, keys = self._engine.machine, self._fragments.keys_of(("adapter", adapter.label))
-        items = [(wanted.item, machine.state(key)) for key in keys if (wanted := machine.wanted.get(key))]
-        known = adapter_port(adapter, Facts(self._facts.values))
-        return usable(known, [(item, state is ItemState.PENDING) for item, state in items if item.kind in IP_KINDS])
 
     def _chosen(self, choices: Mapping[str, str], selected: Selected) -> None:
         self._ledger.enter("routes", partial(self._memory.save_route_choices, dict(choices)))
@@ -405,18 +395,8 @@ class Node:
         self.journal.add("route", f"{way}: {selected.because}")
 
     async def _test_port(self, adapter: Adapter) -> PortVerdict:
-        has = self._port(adapter)
-        under_test = PortUnderTest(
-            label=adapter.label,
-            ifname=adapter.ifname,
-            present=link_fact(adapter.ifname) in self._facts.values,
-            carrier=has.carrier,
-            addresses=tuple(address.ip for address in has.addresses),
-            dns_servers=has.dns,
-            error=adapter.config_error,
-        )
         controller = self.settings.controller
-        return await check(under_test, controller.url, controller.ca)
+        return await check(self._ports.under_test(adapter), controller.url, controller.ca)
 
     def _verified(self, state: State) -> None:
         self._ledger.enter("candidates", partial(self._memory.save_candidates, state.candidates, state.current))
@@ -437,7 +417,7 @@ class Node:
 
     def _engine_event(self, event: EngineEvent) -> None:
         owner = self._names(event.object) if event.object is not None else None
-        self.journal.add_later("item", partial(_told, event, owner))
+        self.journal.add_later("item", partial(item_event, event, owner))
         if event.item.kind in IP_KINDS and not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._look_at_ports)
@@ -465,20 +445,10 @@ class Node:
             },
             settled=self._engine.is_settled,
             unconfirmed_until=self._confirmation.until,
-            unsettled=self._unsettled(),
+            unsettled=unsettled(self._engine.machine),
             problems=tuple(problems(self._engine, self._fragments, self._planner)),
             reasons=self._probes.reasons(),
         )
-
-    def _unsettled(self) -> Mapping[Hashable, str]:
-        """Objects with items that are not in sync, and what failed; an empty text if nothing did."""
-        machine, found = self._engine.machine, {}
-        for key, wanted in machine.wanted.items():
-            if key in machine.failures:
-                found[wanted.object] = str(machine.failures[key].error)
-            elif machine.state(key) is not ItemState.IN_SYNC:
-                found.setdefault(wanted.object, "")
-        return found
 
     def _respond_metadata(self, request: MetadataRequest) -> MetadataResponse:
         """What an app is told by the metadata service of its network instance."""
@@ -487,25 +457,8 @@ class Node:
         return respond(request, world)
 
 
-def _told(event: EngineEvent, owner: str | None) -> dict[str, Any]:
-    """A change of an item, as an event of the journal tells it."""
-    return {
-        "text": event.text,
-        "op": str(event.op),
-        "item": str(event.item.key),
-        "object": owner,
-        "because": event.because,
-        "error": str(event.error) if event.error is not None else None,
-    }
-
-
 def _in_use(state: State) -> str:
     """The DPC in use, for people. A device may fall back to one of the same source."""
     if state.candidate is None:
         return "no DPC"
     return f"DPC {state.candidate.key}{' (fallback)' if state.current > 0 else ''}"
-
-
-def _refusals(planner: Planner) -> tuple[tuple[ObjectId, str], ...]:
-    """What cannot be planned, and why."""
-    return tuple((name, error) for name, errors in planner.errors.items() for error in errors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 from evenet_core.errors import EvenetError
@@ -12,12 +12,12 @@ from evenet_core.model.config import DeviceConfig
 from evenet_core.planning.inputs import ObjectNames
 from evenet_core.planning.objects import ObjectId
 from evenet_core.planning.planner import Planner
-from evenet_core.reconciler.engine import Engine
+from evenet_core.reconciler.engine import Engine, EngineEvent
 from evenet_core.reconciler.fragments import Fragments
 from evenet_core.reconciler.machine import ItemState, Machine
 from evenet_core.status import timestamp
 
-__all__ = ["explain", "graph", "leases", "problems"]
+__all__ = ["explain", "graph", "item_event", "leases", "problems", "refusals", "unsettled"]
 
 
 def explain(name: str, planner: Planner, engine: Engine, status: Mapping[str, Any]) -> list[str]:
@@ -133,3 +133,31 @@ def problems(engine: Engine, fragments: Fragments, planner: Planner) -> Iterator
     unknown: dict[str, Any] = {"item": None, "since": None, "retry_at": None, "blocks": []}
     for owner, plugin, error in (*refused, *planning):
         yield unknown | {"object": naming(owner), "plugin": plugin, "error": error}
+
+
+def refusals(planner: Planner) -> tuple[tuple[ObjectId, str], ...]:
+    """What cannot be planned, and why."""
+    return tuple((name, error) for name, errors in planner.errors.items() for error in errors)
+
+
+def unsettled(machine: Machine) -> Mapping[Hashable, str]:
+    """Objects with items that are not in sync, and what failed; an empty text if nothing did."""
+    found: dict[Hashable, str] = {}
+    for key, wanted in machine.wanted.items():
+        if key in machine.failures:
+            found[wanted.object] = str(machine.failures[key].error)
+        elif machine.state(key) is not ItemState.IN_SYNC:
+            found.setdefault(wanted.object, "")
+    return found
+
+
+def item_event(event: EngineEvent, owner: str | None) -> dict[str, Any]:
+    """A change of an item, as an event of the journal tells it."""
+    return {
+        "text": event.text,
+        "op": str(event.op),
+        "item": str(event.item.key),
+        "object": owner,
+        "because": event.because,
+        "error": str(event.error) if event.error is not None else None,
+    }

@@ -11,7 +11,7 @@ from evenet_core.linux.route import Route
 from evenet_core.linux.rule import Rule
 from evenet_core.model.resolved import InstancePort
 from evenet_core.reconciler.item import Item
-from evenet_core.runtime.usable import usable
+from evenet_core.runtime.ports import usable
 
 PORT = InstancePort(
     label="eth0", ifname="eth0", table=501, addresses=(ip_interface("10.0.0.7/24"), ip_interface("2001:db8::7/64"))
