@@ -8,15 +8,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import signal
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from evenet_core.lab.build import raise_loopback, write_settings
-from evenet_core.lab.host import Host, make_host, mount_namespace, start, unmount
+from evenet_core.lab.host import Host, kill_all, make_host, mount_namespace, start, unmount
 from evenet_core.lab.web import Echo
 from evenet_core.linux.inotify import Watcher
 from evenet_core.linux.rtnl import Rtnl
@@ -57,7 +54,6 @@ table ip lab {
 class _App:
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.client = 0  # pid of its DHCP client
         self.ports: dict[int, list[asyncio.Server]] = {}
 
 
@@ -111,7 +107,7 @@ class Apps:
         (directory / "etc" / "dhcpcd.conf").write_text(CLIENT)
         (directory / "etc" / "dhcpcd.exit-hook").write_text(ON_LINK)
         (directory / "lib" / "dhcpcd").mkdir(exist_ok=True)
-        app = self._running[name] = _App(host)
+        self._running[name] = _App(host)
         rtnl = Rtnl.open(host.net)
         try:
             await raise_loopback(rtnl)
@@ -121,7 +117,7 @@ class Apps:
             write_settings(host, {"net/ipv4/ip_forward": "1"})
             (directory / "etc" / "gateway.nft").write_text(GATEWAY)
             start(host, ("nft", "-f", "/etc/gateway.nft"), directory / "log")
-        app.client = start(host, ("dhcpcd", "-B", "-f", "/etc/dhcpcd.conf"), directory / "log")
+        start(host, ("dhcpcd", "-B", "-f", "/etc/dhcpcd.conf"), directory / "log")
         mount_namespace(self._device, host.net, f"{NAMESPACES}/{name}")
 
     async def _serve(self, app: _App, ports: list[Any]) -> None:
@@ -139,7 +135,6 @@ class Apps:
         for servers in app.ports.values():
             for server in servers:
                 server.close()
-        with suppress(ProcessLookupError):
-            os.kill(app.client, signal.SIGKILL)
+        kill_all(app.host)
         unmount(self._device, f"{NAMESPACES}/{name}")
         app.host.close()

@@ -11,10 +11,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ENVIRONMENT", "Host", "become", "enter", "make_host", "mount_namespace", "start"]
+__all__ = ["ENVIRONMENT", "Host", "become", "enter", "kill_all", "make_host", "mount_namespace", "start"]
 
 _NEWNS, _NEWUTS, _NEWNET, _NEWPID = 0x20000, 0x4000000, 0x40000000, 0x20000000
 _BIND, _REC, _PRIVATE, _DETACH = 0x1000, 0x4000, 1 << 18, 2
@@ -127,6 +128,16 @@ def start(host: Host, argv: Sequence[str], log: Path, environment: Mapping[str, 
         become(argv, environment)
 
     return _fork(run)
+
+
+def kill_all(host: Host) -> None:
+    """End every process of a host: programs, their helpers, and whatever was started in it from outside."""
+    mine = os.fstat(host.net).st_ino
+    for entry in os.scandir("/proc"):
+        if entry.name.isdecimal():
+            with suppress(OSError):
+                if os.stat(f"{entry.path}/ns/net").st_ino == mine:
+                    os.kill(int(entry.name), signal.SIGKILL)
 
 
 def _run_in(host: Host, what: Callable[[], None]) -> None:

@@ -71,10 +71,12 @@ def choose(
     if incumbent is not None and incumbent.pending:
         return Choice(current, "in use; its probes have not spoken yet")
     best = _best(candidates, incumbent, cheaper, stronger)
-    if incumbent is None or best is incumbent or best.settled_at <= now or not _good_enough(incumbent, best):
+    if incumbent is None or best is incumbent or best.settled_at <= now:
         return Choice(best.label, _because(best, incumbent, candidates, cheaper))
-    serving = [candidate for candidate in candidates if candidate.settled_at <= now and _good_enough(candidate, best)]
-    meanwhile = _best([incumbent, *serving], incumbent, cheaper, stronger)
+    better = [c for c in candidates if c.settled_at <= now and c.standing <= incumbent.standing]
+    if not all(_good_enough(candidate, best) for candidate in (incumbent, *better)):
+        return Choice(best.label, _because(best, incumbent, candidates, cheaper))
+    meanwhile = _best([incumbent, *better], incumbent, cheaper, stronger)
     return Choice(meanwhile.label, f"{best.label} works again and is returned to if it stays so", best.settled_at)
 
 
@@ -89,16 +91,20 @@ def _best(candidates: Sequence[Candidate], incumbent: Candidate | None, cheaper:
     works = standing <= Standing.UNPROBED
     if incumbent in group and not works:
         return incumbent  # none is better off: moving would only break what may still work
-    if (cheaper and works) or (incumbent not in group and standing >= Standing.UNPROBED):
-        lowest = min(candidate.cost for candidate in group)
-        group = [candidate for candidate in group if candidate.cost == lowest]
+    if cheaper and works:
+        group = _cheapest(group)
     most = max(candidate.up for candidate in group)
     group = [candidate for candidate in group if candidate.up == most]
     if stronger:
         group = _strongest(group, incumbent)
     if incumbent in group:
         return incumbent
-    return _next_in_turn(group, candidates, incumbent)
+    return _next_in_turn(_cheapest(group) if standing >= Standing.UNPROBED else group, candidates, incumbent)
+
+
+def _cheapest(group: list[Candidate]) -> list[Candidate]:
+    lowest = min(candidate.cost for candidate in group)
+    return [candidate for candidate in group if candidate.cost == lowest]
 
 
 def _strongest(group: list[Candidate], incumbent: Candidate | None) -> list[Candidate]:

@@ -169,6 +169,18 @@ def test_a_choice_says_why(ports: list[Candidate], current: str, because: str) -
     assert choose(ports, current, NOW, cheaper=True).because == because
 
 
+def test_a_port_that_answers_partly_does_not_make_a_worse_one_wait_for_a_better_one() -> None:
+    ports = [port("a", ANSWERS, settled_at=NOW + 5), port("b", UNPROBED, up=1), port("c", PARTLY)]
+
+    assert choose(ports, "b", NOW).label == "a"
+
+
+def test_who_asks_for_signal_first_gets_it_also_where_nothing_answers() -> None:
+    ports = [port("a", UNPROBED, cost=1, up=1, signal=-50), port("b", UNPROBED, cost=0, up=1, signal=-56)]
+
+    assert choose(ports, "", NOW, stronger=True).label == "a"
+
+
 # -- over any picture ---------------------------------------------------------------------------------
 
 
