@@ -96,7 +96,11 @@ class PortLink(Item):
 
 @dataclass(frozen=True, slots=True)
 class Veth(Item):
-    """An app's interface as a veth pair: the host side enslaved to `master`, the other in `namespace`."""
+    """An app's interface as a veth pair: the host side enslaved to `master`, the other in `namespace`.
+
+    An app asks for its addresses when it gets an interface, and may keep them for hours: with others in
+    `addresses` the pair is made anew.
+    """
 
     kind: ClassVar[str] = "link"
     name: str
@@ -105,6 +109,7 @@ class Veth(Item):
     namespace: str  # path of the app's network namespace
     peer: str  # name inside it
     peer_mac: str
+    addresses: str = ""  # that the app is given, separated by commas
     needs: tuple[Requires, ...] = field(default=(), compare=False)  # services that are to be there before it
 
     @property

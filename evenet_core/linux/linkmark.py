@@ -59,7 +59,8 @@ def veth_mark(item: Veth, namespace: int) -> str:
 
     :raises DriverError: the path is too long for it.
     """
-    mark = f"{ALIAS} veth {item.peer_mac or '-'} {item.peer} {os.stat(namespace).st_ino} {item.namespace}"
+    who = f"{item.peer_mac or '-'} {item.peer} {item.addresses or '-'}"
+    mark = f"{ALIAS} veth {who} {os.stat(namespace).st_ino} {item.namespace}"
     if len(mark.encode()) > LONGEST:
         raise DriverError(f"interface {item.name}: the path of its namespace is too long", retryable=False)
     return mark
@@ -72,10 +73,11 @@ def is_veth(alias: str) -> bool:
 
 def marked_veth(link: LinkInfo, master: str) -> Veth | None:
     """The Veth that a marked link is. Its namespace is empty if another one is at the path by now."""
-    match link.alias.split(" ", 5):
-        case [word, "veth", mac, peer, inode, path] if word == ALIAS:
+    match link.alias.split(" ", 6):
+        case [word, "veth", mac, peer, addresses, inode, path] if word == ALIAS:
             there = path if _inode(path) in (None, inode) else ""
-            return Veth(link.name, master, link.mtu if link.up else 0, there, peer, "" if mac == "-" else mac)
+            mtu = link.mtu if link.up else 0
+            return Veth(link.name, master, mtu, there, peer, mac.strip("-"), addresses.strip("-"))
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,20 +13,33 @@ from tests.support.site import CASES, eventually
 pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
 
 CASE = "local-ni-multiple-ports"
+CONFIG = CASES / CASE / "device-config.json"
 
 
 def test_nothing_of_an_app_that_is_removed_runs_on(site: StartSite, tmp_path: Path) -> None:
-    lab = site(CASE, "--device-config", str(CASES / CASE / "device-config.json"))
+    lab = site(CASE, "--device-config", str(CONFIG))
     lab.exec("eclient", "sh", "-c", "setsid sleep 4242 >/dev/null 2>&1 &")
-    before = lab.exec("device", "ps", "-eo", "args").stdout
-    assert "sleep 4242" in before
-    nothing = tmp_path / "nothing.yaml"
-    nothing.write_text("evenet: 1\n")
+    namespace = lab.exec("eclient", "readlink", "/proc/self/ns/net").stdout
+    without = tmp_path / "without-apps.json"
+    without.write_text(json.dumps(json.loads(CONFIG.read_bytes()) | {"apps": []}))
 
-    lab.device("apply", str(nothing))
+    def namespaces() -> list[str]:
+        """Of all processes of the lab."""
+        return lab.exec("device", "sh", "-c", "readlink /proc/[0-9]*/ns/net", check=False).stdout.splitlines(True)
 
-    def apps_run() -> list[str]:
-        lines = lab.exec("device", "ps", "-eo", "args").stdout.splitlines()
-        return [line for line in lines if "sleep 4242" in line or line.startswith("dhcpcd")]
+    assert namespaces().count(namespace) > 1
+    lab.device("apply", str(without))
 
-    eventually("everything of the app to end", lambda: apps_run() == [])
+    eventually("everything of the app to end", lambda: namespace not in namespaces())
+
+
+def test_a_running_app_that_is_given_another_address_has_it_soon(site: StartSite, tmp_path: Path) -> None:
+    lab = site(CASE, "--device-config", str(CONFIG))
+    other = json.loads(CONFIG.read_bytes())
+    other["networkInstances"][0]["ip"]["dhcpRange"] = {"start": "10.50.0.77", "end": "10.50.0.99"}
+    (tmp_path / "other.json").write_text(json.dumps(other))
+
+    lab.device("apply", str(tmp_path / "other.json"))
+
+    eventually("the new address", lambda: "10.50.0.77" in lab.exec("eclient", "ip", "-4", "address").stdout)
+    eventually("the app to reach the internet", lambda: lab.succeeds("eclient", "ping", "-c1", "-W1", "8.8.8.8"))

@@ -33,6 +33,7 @@ def plan_vif(instance: Instance, vif: Vif, needs: tuple[Requires, ...]) -> list[
             namespace=vif.namespace,
             peer=vif.guest_ifname,
             peer_mac=vif.mac,
+            addresses=",".join(map(str, vif.addresses)),
             needs=needs,
         )
     ]
