@@ -32,11 +32,13 @@ nodelay
 timeout 0
 allowinterfaces eth*
 clientid
-option classless_static_routes, domain_name_servers, domain_name, domain_search, interface_mtu, ntp_servers
+option classless_static_routes, domain_name_servers, domain_name, domain_search, host_name, interface_mtu, ntp_servers
 option dhcp6_name_servers, dhcp6_domain_search
 """
-# dhcpcd takes a route without a router (RFC 3442: on the link) for one to a single host; other clients do not
-ON_LINK = """\
+# dhcpcd takes a route without a router (RFC 3442: on the link) for one to a single host; other clients do not.
+# A machine is called as its network says, as with cloud images.
+HOOK = """\
+[ -n "${new_host_name:-}" ] && hostname "$new_host_name"
 set -- ${new_classless_static_routes:-}
 while [ $# -ge 2 ]; do
     [ "$2" = 0.0.0.0 ] && ip route replace "$1" dev "$interface" src "$new_ip_address"
@@ -105,7 +107,7 @@ class Apps:
         host = make_host(name, directory)
         (directory / "etc" / "resolv.conf").write_text("")
         (directory / "etc" / "dhcpcd.conf").write_text(CLIENT)
-        (directory / "etc" / "dhcpcd.exit-hook").write_text(ON_LINK)
+        (directory / "etc" / "dhcpcd.exit-hook").write_text(HOOK)
         (directory / "lib" / "dhcpcd").mkdir(exist_ok=True)
         self._running[name] = _App(host)
         rtnl = Rtnl.open(host.net)

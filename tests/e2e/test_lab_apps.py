@@ -33,6 +33,13 @@ def test_nothing_of_an_app_that_is_removed_runs_on(site: StartSite, tmp_path: Pa
     eventually("everything of the app to end", lambda: namespace not in namespaces())
 
 
+def test_an_app_is_called_by_its_uuid_as_the_node_says(site: StartSite) -> None:
+    lab = site(CASE, "--device-config", str(CONFIG))
+    [app] = lab.status()["apps"]
+
+    eventually("the app to have its name", lambda: lab.exec("eclient", "hostname").stdout.strip() == app["uuid"])
+
+
 def test_a_running_app_that_is_given_another_address_has_it_soon(site: StartSite, tmp_path: Path) -> None:
     lab = site(CASE, "--device-config", str(CONFIG))
     other = json.loads(CONFIG.read_bytes())
