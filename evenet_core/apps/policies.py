@@ -52,6 +52,7 @@ def vif_policy(instance: Instance, vif: Vif) -> VifPolicy:
         behind=tuple(_behind(instance, vif)) if routed else (),
         rules=tuple(policy for rule in vif.rules for policy in _rules(rule, instance)),
         forwards=tuple(forward for rule in vif.rules for forward in _forwards(rule, instance, vif)) if routed else (),
+        first=vif.first,
     )
 
 

@@ -174,6 +174,7 @@ def _vif(member: _Member, given: _Given) -> Vif:
         bridge=f"bn{given.bridge}",
         ifname=f"nbu{member.place}x{member.number}",
         guest_ifname=f"eth{member.place - 1}",
+        first=member.place == 1,
         mac=mac,
         access_vlan=interface.access_vlan,
         namespace=namespace,

@@ -83,6 +83,9 @@ class VifPolicy:
     behind: tuple[IPNetwork, ...] = ()  # networks that other apps reach through it: it sends from their addresses too
     rules: tuple[PolicyRule, ...] = ()
     forwards: tuple[Forward, ...] = ()
+    # The app's answers to strangers leave by its first interface. Who is forwarded to another one is no stranger
+    # there if it comes as the gateway.
+    first: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

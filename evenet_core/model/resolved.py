@@ -67,6 +67,7 @@ class Vif:
     bridge: str
     ifname: str  # host side: nbu<interface number>x<app number>
     guest_ifname: str  # inside the app: eth0, eth1 ... by order
+    first: bool = True  # of the app's interfaces
     mac: str
     addresses: tuple[IPAddress, ...] = ()  # of local instances; a switch learns them
     passed_on: int = 0  # how often its address went from one MAC to another: who remembers leases must forget then

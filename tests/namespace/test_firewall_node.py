@@ -80,6 +80,17 @@ def test_the_app_sees_who_calls_and_the_answer_leaves_by_the_port_of_the_questio
 
 
 @FAMILIES
+def test_who_is_forwarded_to_another_interface_than_the_first_comes_as_the_gateway(any_node: Node, v: int) -> None:
+    """The app would answer a stranger by its first interface."""
+    any_node.load(replace(app("app1", ALL, forwards=forwards("app1")), first=False))
+
+    with any_node.server("app1", 22) as server:
+        for place, client, port in (("outside", "far", "eth0"), ("outside2", "far2", "eth1")):
+            assert any_node.reaches(place, ADDRESSES[port][v], 2222, ADDRESSES[client][v])
+            assert peer_of(server) == ADDRESSES["bn1"][v]
+
+
+@FAMILIES
 def test_a_forward_obeys_the_rules_of_the_app(node: Node, v: int) -> None:
     friend = ip_network(ADDRESSES["far"][v])
     node.load(app("app1", PolicyRule(id=1, remote=friend), forwards=forwards("app1")))

@@ -201,6 +201,7 @@ def _bridge_body() -> str:
 
 # ports: adapters with an address; tables: their routing tables, as marks (ip rule `fwmark TABLE lookup TABLE`);
 # instances: bridges of local instances; gateways: their own addresses; inside: their subnets;
+# masked: apps whose callers come as the gateway, and their bridges;
 # own: each port and each such bridge with itself (a host-wide bridge-nf-call-iptables sends bridged frames here too);
 # translated: pairs of such a bridge and a port, where what leaves takes the port's address.
 # forwards*: what arrives at a port, or comes from the node; hairpin*: the same from an app of the same instance.
@@ -211,6 +212,8 @@ set instances { type ifname; }
 set own { type ifname . ifname; }
 set inside4 { type ipv4_addr . ifname; flags interval; }
 set inside6 { type ipv6_addr . ifname; flags interval; }
+set masked4 { type ipv4_addr . ifname; }
+set masked6 { type ipv6_addr . ifname; }
 set gateways4 { type ifname . ipv4_addr; }
 set gateways6 { type ifname . ipv6_addr; }
 set translated { type ifname . ifname; }
@@ -233,7 +236,8 @@ chain questions {
 }
 """
 
-# Clients from outside keep their address; a client on the app's own bridge would get its answer past the node.
+# Clients from outside keep their address, unless the app would answer them by another interface; a client on the
+# app's own bridge would get its answer past the node.
 INET_NAT = f"""\
 chain prerouting {{
     type nat hook prerouting priority -100; policy accept;
@@ -253,6 +257,8 @@ chain postrouting {{
     iifname . oifname @translated masquerade
     ip saddr . oifname @inside4 ct status dnat masquerade
     ip6 saddr . oifname @inside6 ct status dnat masquerade
+    ip daddr . oifname @masked4 ct status dnat masquerade
+    ip6 daddr . oifname @masked6 ct status dnat masquerade
 }}
 """
 

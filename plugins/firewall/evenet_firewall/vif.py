@@ -34,6 +34,8 @@ def plan_vif(policy: VifPolicy) -> list[Item]:
     inward = [f"jump {kind}_in", *inside, DENY]
     items: list[Item] = [*_identity(policy)]
     items += [item for forward in policy.forwards for item in _forward(policy.bridge, forward)]
+    if policy.forwards and not policy.first:
+        items += [element(f"masked{a.version}", f"{a} . {policy.bridge}") for a in policy.addresses]
     for name, entry, lines in (("in", "ingress", inward), ("out", "egress", outward)):
         chain = f"{name}-{policy.vif if _counts(policy) else text_digest(lines)}"
         items.append(NftChain(BRIDGE, TABLE, chain, tuple(lines), sets=host_sets(policy.rules)))
