@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _close_stdout()
         return 1
     except OSError as error:
+        _flush_what_can_be()
         return _fail([f"evenet: {error.filename or 'system'}: {error.strerror or error}"])
     except KeyboardInterrupt:
         return 130
@@ -43,6 +44,13 @@ def _command(options: Namespace) -> Callable[[Namespace], int]:
     module, function = options.command.split(":")
     command: Callable[[Namespace], int] = getattr(import_module(module), function)
     return command
+
+
+def _flush_what_can_be() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:  # this is what failed: a full disk
+        _close_stdout()
 
 
 def _close_stdout() -> None:

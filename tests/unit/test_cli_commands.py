@@ -698,7 +698,8 @@ def test_whoever_stops_reading_hears_no_complaint(path: Path, running: Agent) ->
     program.stderr.close()
 
 
-def test_a_disk_that_is_full_is_told(path: Path, running: Agent) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_disk_that_is_full_is_told(path: Path, running: Agent, unbuffered: str) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("this system has no /dev/full")
     with open("/dev/full", "w") as full:
@@ -708,6 +709,7 @@ def test_a_disk_that_is_full_is_told(path: Path, running: Agent) -> None:
             stderr=subprocess.PIPE,
             text=True,
             check=False,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
         )
 
     assert done.returncode == 1
