@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.arena import NAMESPACES, make_app_namespaces
 from benchmarks.byhand import build_by_hand
-from benchmarks.sites import device_config, namespaces
+from benchmarks.sites import app_name, device_config, namespaces
 from evenet_core import formats
 from evenet_core.agent.service import collect_less_often
 from evenet_core.node import Node
@@ -50,9 +50,9 @@ async def _evenet(instances: int, apps: int) -> dict[str, Any]:
         whole = time.perf_counter() - start
         counts = node.status()["items"]
         assert counts["wanted"] == counts["in_sync"], node.status()["problems"][:3]
-        one_more = [await _one_more(node, more[n], f"app0-{apps + n}") for n in range(EXTRA)]
+        one_more = [await _one_more(node, more[n], app_name(0, apps + n)) for n in range(EXTRA)]
         for instance in range(instances):
-            await _gets_a_lease(f"app{instance}-{apps - 1}")
+            await _gets_a_lease(app_name(instance, apps - 1))
     return {"whole": whole, "items": counts["wanted"], "one_more": one_more}
 
 
@@ -79,7 +79,7 @@ async def _hand(instances: int, apps: int) -> dict[str, Any]:
     files.mkdir()
     whole = await asyncio.to_thread(build_by_hand, items, files)
     for instance in range(instances):
-        await _gets_a_lease(f"app{instance}-{apps - 1}")
+        await _gets_a_lease(app_name(instance, apps - 1))
     return {"whole": whole, "items": len(items)}
 
 

@@ -9,18 +9,18 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 from benchmarks.arena import NAMESPACES, make_app_namespaces
-from benchmarks.sites import device_config, namespaces
+from benchmarks.sites import app_name, device_config, host_port, namespaces, subnet
 
 __all__ = ["measure_cni", "measure_netavark"]
 
 NETAVARK, AARDVARK = "/usr/lib/podman/netavark", "/usr/lib/podman/aardvark-dns"
 CNI = Path("/usr/lib/cni")
 EXTRA = 3  # endpoints added one by one at the end
-HOST_PORT = 10000  # of the first forward
 
 Connect = Callable[[int, int], None]  # the app of this number to the instance of this number
 
@@ -31,19 +31,19 @@ def measure_netavark(instances: int, apps: int) -> dict[str, Any]:
     config.mkdir()
 
     def connect(instance: int, app: int) -> None:
-        container = f"app{instance}-{app}"
+        container = app_name(instance, app)
         network = {
             "name": f"ni{instance}",
             "id": f"{instance:064x}",
             "driver": "bridge",
             "network_interface": f"podman{instance}",
-            "subnets": [{"subnet": _subnet(instance), "gateway": _address(instance, 1)}],
+            "subnets": [{"subnet": subnet(instance), "gateway": _address(instance, 1)}],
             "ipv6_enabled": False,
             "internal": False,
             "dns_enabled": True,
             "ipam_options": {"driver": "host-local"},
         }
-        forward = {"container_port": 22, "host_port": _port(instance, app), "host_ip": "", "protocol": "tcp"}
+        forward = {"container_port": 22, "host_port": host_port(instance, app), "host_ip": "", "protocol": "tcp"}
         asked = {
             "container_id": f"{instance:032x}{app:032x}",
             "container_name": container,
@@ -67,7 +67,7 @@ def measure_cni(instances: int, apps: int) -> dict[str, Any]:
     """Seconds for all, and for each app added afterwards: bridge, portmap and firewall, one after the other."""
 
     def connect(instance: int, app: int) -> None:
-        container = f"app{instance}-{app}"
+        container = app_name(instance, app)
         environment = {
             "CNI_COMMAND": "ADD",
             "CNI_CONTAINERID": container,
@@ -79,11 +79,11 @@ def measure_cni(instances: int, apps: int) -> dict[str, Any]:
         common = {"cniVersion": "0.4.0", "name": f"ni{instance}"}
         ipam = {
             "type": "host-local",
-            "subnet": _subnet(instance),
+            "subnet": subnet(instance),
             "routes": [{"dst": "0.0.0.0/0"}],
             "dataDir": "/run/cni",
         }
-        forward = {"hostPort": _port(instance, app), "containerPort": 22, "protocol": "tcp"}
+        forward = {"hostPort": host_port(instance, app), "containerPort": 22, "protocol": "tcp"}
         bridge = {"type": "bridge", "bridge": f"cni{instance}", "isGateway": True, "ipMasq": True, "ipam": ipam}
         portmap = {
             "type": "portmap",
@@ -117,7 +117,7 @@ def _measure(instances: int, apps: int, connect: Connect) -> dict[str, Any]:
 
 def _reaches_its_gateway(instance: int, app: int) -> None:
     ping = ("ping", "-c", "1", "-W", "5", _address(instance, 1))
-    subprocess.run(("ip", "netns", "exec", f"app{instance}-{app}", *ping), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(("ip", "netns", "exec", app_name(instance, app), *ping), check=True, stdout=subprocess.DEVNULL)
 
 
 def _call(command: tuple[str, ...], asked: Any, environment: dict[str, str] | None = None) -> Any:
@@ -129,13 +129,5 @@ def _call(command: tuple[str, ...], asked: Any, environment: dict[str, str] | No
     return json.loads(done.stdout or "{}")
 
 
-def _subnet(instance: int) -> str:
-    return f"10.{100 + instance // 250}.{instance % 250}.0/24"
-
-
 def _address(instance: int, host: int) -> str:
-    return f"10.{100 + instance // 250}.{instance % 250}.{host}"
-
-
-def _port(instance: int, app: int) -> int:
-    return HOST_PORT + instance * 100 + app
+    return str(ip_network(subnet(instance))[host])

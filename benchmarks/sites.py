@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["device_config", "namespaces"]
+__all__ = ["app_name", "device_config", "host_port", "namespaces", "subnet"]
 
 
 def device_config(instances: int, apps: int, extra: int = 0) -> dict[str, Any]:
@@ -19,6 +19,20 @@ def device_config(instances: int, apps: int, extra: int = 0) -> dict[str, Any]:
     }
 
 
+def subnet(instance: int) -> str:
+    return f"10.{100 + instance // 250}.{instance % 250}.0/24"
+
+
+def app_name(instance: int, app: int) -> str:
+    """Also the name of its network namespace."""
+    return f"app{instance}-{app}"
+
+
+def host_port(instance: int, app: int) -> int:
+    """Port of the node that leads to the app."""
+    return 10000 + instance * 100 + app
+
+
 def namespaces(config: dict[str, Any]) -> list[str]:
     """Names of the apps' network namespaces."""
     return [app["name"] for app in config["apps"]]
@@ -28,7 +42,7 @@ _STATIC = {"mode": "static", "subnet": "192.0.2.0/24", "gateway": "192.0.2.1", "
 
 
 def _instance(number: int) -> dict[str, Any]:
-    return {"name": f"ni{number}", "port": "eth0", "subnet": f"10.{100 + number // 250}.{number % 250}.0/24"}
+    return {"name": f"ni{number}", "port": "eth0", "subnet": subnet(number)}
 
 
 def _app(instance: int, number: int) -> dict[str, Any]:
@@ -39,11 +53,11 @@ def _app(instance: int, number: int) -> dict[str, Any]:
         {
             "id": 4,
             "protocol": "tcp",
-            "local_port": 10000 + instance * 100 + number,
+            "local_port": host_port(instance, number),
             "forward": {"app_port": 22},
         },
     ]
     return {
-        "name": f"app{instance}-{number}",
+        "name": app_name(instance, number),
         "interfaces": [{"name": "if0", "network_instance": f"ni{instance}", "rules": rules}],
     }

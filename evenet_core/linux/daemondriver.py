@@ -20,7 +20,7 @@ from typing import Any
 from evenet_core.errors import DriverError
 from evenet_core.linux.daemon import Daemon
 from evenet_core.linux.files import write_atomic
-from evenet_core.linux.process import exited, find_program, session_members, spawn
+from evenet_core.linux.process import exited, find_program, reap, session_members, spawn
 from evenet_core.linux.procfs import start_time
 from evenet_core.reconciler.item import Change, Item, Op, Outcome
 
@@ -114,7 +114,7 @@ class DaemonDriver:
             try:
                 write_atomic(directory / "state.json", json.dumps(state).encode(), sync=False)
             except OSError:
-                _forsake(pid)
+                reap(pid)
                 raise
             os.write(gatekeeper, b"\n")
         finally:
@@ -236,12 +236,6 @@ async def _kill(pid: int) -> None:
                 await exited(pidfd)
         finally:
             os.close(pidfd)
-
-
-def _forsake(pid: int) -> None:
-    """End a child of ours that has not become a daemon yet."""
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
 
 
 def _bury(pid: int) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from evenet_core.errors import DriverError
 
-__all__ = ["Completed", "exited", "find_program", "run", "session_members", "spawn"]
+__all__ = ["Completed", "exited", "find_program", "reap", "run", "session_members", "spawn"]
 
 OUTPUT_LIMIT = 64 << 20  # bytes that are read of what a program says
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -114,11 +114,12 @@ async def _wait(pid: int, name: str, timeout: float) -> int:  # noqa: ASYNC109
         raise DriverError(f"program {name} was not done within {timeout:g} s") from None
     finally:
         os.close(pidfd)
-        status = _reap(pid)
+        status = reap(pid)
     return status
 
 
-def _reap(pid: int) -> int:
+def reap(pid: int) -> int:
+    """Exit status of a child that is dead, or is not to live: nothing is left of it."""
     done, status = os.waitpid(pid, os.WNOHANG)
     if not done:  # cancelled or out of time
         os.kill(pid, signal.SIGKILL)

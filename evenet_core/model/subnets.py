@@ -7,7 +7,15 @@ from ipaddress import ip_address, ip_interface
 from evenet_core.model.instances import NetworkInstance
 from evenet_core.model.values import DhcpRange, IPAddress, IPInterface, IPNetwork
 
-__all__ = ["MAX_RANGE", "addresses_of_all", "dhcp_range", "gateway", "gateway_interface", "subnet_problem"]
+__all__ = [
+    "MAX_RANGE",
+    "MIN_ADDRESSES",
+    "addresses_of_all",
+    "dhcp_range",
+    "gateway",
+    "gateway_interface",
+    "subnet_problem",
+]
 
 MIN_ADDRESSES = 4  # network, gateway, one app, broadcast
 HALVED_FROM = 16  # addresses: from here on the lower half is left to static addresses

@@ -71,11 +71,12 @@ def choose(
     if incumbent is not None and incumbent.pending:
         return Choice(current, "in use; its probes have not spoken yet")
     best = _best(candidates, incumbent, cheaper, stronger)
+    at_once = Choice(best.label, _because(best, incumbent, candidates, cheaper))
     if incumbent is None or best is incumbent or best.settled_at <= now:
-        return Choice(best.label, _because(best, incumbent, candidates, cheaper))
+        return at_once
     better = [c for c in candidates if c.settled_at <= now and c.standing <= incumbent.standing]
     if not all(_good_enough(candidate, best) for candidate in (incumbent, *better)):
-        return Choice(best.label, _because(best, incumbent, candidates, cheaper))
+        return at_once
     meanwhile = _best([incumbent, *better], incumbent, cheaper, stronger)
     return Choice(meanwhile.label, f"{best.label} works again and is returned to if it stays so", best.settled_at)
 

@@ -8,12 +8,11 @@ from evenet_core.formats.rules.hosts import check_hosts, check_name, check_serve
 from evenet_core.formats.rules.routes import check_routes
 from evenet_core.formats.rules.view import View
 from evenet_core.model.instances import InstanceType, NetworkInstance
-from evenet_core.model.subnets import dhcp_range, gateway
+from evenet_core.model.subnets import MIN_ADDRESSES, dhcp_range, gateway
 from evenet_core.model.values import IPNetwork
 
 __all__ = ["check_instances"]
 
-MIN_ADDRESSES = 4  # network, gateway, one app, broadcast
 LOCAL_ONLY = (
     "subnet",
     "gateway",
