@@ -42,7 +42,8 @@ from evenet_core.probing.builtin import builtin_probes
 from evenet_core.probing.connectivity import check
 from evenet_core.probing.prober import Selected
 from evenet_core.probing.verdict import PortVerdict
-from evenet_core.reconciler.engine import Engine, EngineEvent
+from evenet_core.reconciler.engine import Engine
+from evenet_core.reconciler.events import DriftEvent, EngineEvent
 from evenet_core.reconciler.fragments import Fragments
 from evenet_core.reconciler.plan import Plan
 from evenet_core.runtime.confirmation import Confirmation
@@ -415,9 +416,10 @@ class Node:
 
     # -- telling ------------------------------------------------------------------------------------
 
-    def _engine_event(self, event: EngineEvent) -> None:
+    def _engine_event(self, event: EngineEvent | DriftEvent) -> None:
         owner = self._names(event.object) if event.object is not None else None
-        self.journal.add_later("item", partial(item_event, event, owner))
+        kind = "drift" if isinstance(event, DriftEvent) else "item"
+        self.journal.add_later(kind, partial(item_event, event, owner))
         if event.item.kind in IP_KINDS and not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._look_at_ports)

@@ -41,6 +41,7 @@ class DaemonDriver:
     """
 
     kinds: tuple[str, ...] = ("daemon",)
+    side_by_side = True  # one that does not want to end holds up no other
 
     def __init__(self, run_dir: Path, on_exit: Callable[[str], None] = lambda name: None) -> None:
         self._root = run_dir / "daemons"

@@ -4,52 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 from evenet_core.errors import DriverError
+from evenet_core.reconciler.audit import Audits
+from evenet_core.reconciler.events import DriftEvent, EngineEvent
 from evenet_core.reconciler.explain import explain
+from evenet_core.reconciler.failures import Drift
 from evenet_core.reconciler.fragments import Delta, Wanted, name_of
-from evenet_core.reconciler.item import Change, Driver, Item, ItemKey, Op, Outcome
-from evenet_core.reconciler.machine import BACKOFF_LIMIT, PLAIN_REASONS, Counts, Machine
+from evenet_core.reconciler.item import Change, Driver, Item, ItemKey, Outcome
+from evenet_core.reconciler.knots import blocked_by, cycles
+from evenet_core.reconciler.machine import Counts, Machine
 from evenet_core.reconciler.plan import Plan, diff
+from evenet_core.reconciler.supervised import Supervised
 
-__all__ = ["Engine", "EngineEvent"]
+__all__ = ["Engine"]
 
-DEADLINE = 60.0  # seconds that a driver may take for one batch
+DEADLINE = 60.0  # seconds that a driver may take for one call
 DEBOUNCE = 0.05  # seconds that hints of drift are gathered before a kind is observed again
-BLIND_FIRST = 1.0  # seconds until a driver that could not observe is asked again; doubles up to BACKOFF_LIMIT
-T = TypeVar("T")
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineEvent:
-    """One change that was made, or failed: what, for whom, why, and when by the engine's clock."""
-
-    op: Op
-    item: Item
-    object: Hashable
-    error: Exception | None = None
-    because: str = ""
-    at: float = 0.0
-
-    @property
-    def text(self) -> str:
-        """The change in words, with its reason unless that goes without saying."""
-        why = "" if self.because in PLAIN_REASONS else f" ({self.because})"
-        return f"{self.op} {self.item.description}{why}" + (f" failed: {self.error}" if self.error is not None else "")
-
-
-@dataclass(frozen=True, slots=True)
-class _Blindness:
-    """A driver could not tell what exists."""
-
-    error: str
-    since: float
-    retry_at: float
-    attempts: int
 
 
 class Engine:
@@ -57,34 +31,39 @@ class Engine:
 
     :param drivers: each kind has one driver.
     :param external: whether something that nobody plans is there.
-    :param on_event: called for every change made or failed.
+    :param on_event: called for every change made or failed, and for every drift.
     :param naming: what people call an object.
+    :param deadline: seconds that a driver may take for one call.
     """
 
     def __init__(
         self,
         drivers: Sequence[Driver],
         external: Callable[[ItemKey], bool] = lambda key: False,
-        on_event: Callable[[EngineEvent], None] = lambda event: None,
+        on_event: Callable[[EngineEvent | DriftEvent], None] = lambda event: None,
         *,
         naming: Callable[[Hashable], str] = name_of,
         now: Callable[[], float] | None = None,
         deadline: float = DEADLINE,
     ) -> None:
-        self._drivers = list(drivers)
         self._now = now or asyncio.get_running_loop().time
+        self._drivers = [Supervised(driver, deadline, self._now) for driver in drivers]
         self._on_event = on_event
         self._naming = naming
         self._deadline = deadline
-        groups = {kind: number for number, driver in enumerate(self._drivers) for kind in driver.kinds}
-        self.machine = Machine(groups, external)
-        self._groups = groups
+        self._numbered = list(enumerate(self._drivers))
+        self._groups = {kind: number for number, driver in self._numbered for kind in driver.kinds}
+        apart = {number for number, driver in self._numbered if driver.side_by_side}
+        self.machine = Machine(self._groups, external, apart=apart)
         self._external = external
-        self._tasks: dict[int, asyncio.Task[None]] = {}  # by group: a batch or an observation
-        self._suspects: set[int] = set()
-        self._observed: set[int] = set()  # groups that told once what exists; others change nothing
-        self._blind: dict[int, _Blindness] = {}
-        self._hints: dict[ItemKey, Item | None] = {}  # what monitors saw of changes in flight
+        self._batches: set[asyncio.Task[None]] = set()
+        self._making: dict[ItemKey, asyncio.Task[None]] = {}  # changes of drivers that make them side by side
+        self._looking: dict[int, asyncio.Task[None]] = {}  # observations, by group
+        self._auditing: set[int] = set()  # those that nobody waits for
+        self._touched: dict[int, set[ItemKey]] = {}  # what was changed while its group is observed
+        self._suspects: dict[int, str] = {}  # groups to observe again, and by whose hand they changed
+        self._audits = Audits(len(self._drivers), self._now())
+        self._hints: dict[ItemKey, tuple[Item | None, str]] = {}  # what monitors saw of changes in flight
         self._pumping = False
         self._running = False
         self._timer: asyncio.TimerHandle | None = None
@@ -108,8 +87,8 @@ class Engine:
         for timer in (self._timer, self._debounce):
             if timer is not None:
                 timer.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=self._deadline)
+        if tasks := [*self._batches, *self._looking.values()]:
+            await asyncio.wait(tasks, timeout=self._deadline)
         self._settled.set()
 
     async def teardown(self) -> None:
@@ -121,9 +100,11 @@ class Engine:
     # -- what happens ---------------------------------------------------------------------------------
 
     def update(self, delta: Delta) -> None:
-        """The intent changed."""
+        """The intent changed. What is being made and is not wanted any more is interrupted, where it can be."""
         if delta:
             self.machine.update(delta)
+            for key in self.machine.obsolete & self._making.keys():
+                asyncio.get_running_loop().call_soon(self._making.pop(key).cancel)  # once it has begun
             self._pump_soon()
 
     def external_changed(self, keys: Iterable[ItemKey]) -> None:
@@ -131,20 +112,26 @@ class Engine:
         self.machine.external_changed(keys)
         self._pump_soon()
 
-    def seen(self, item: Item, present: bool) -> None:
-        """A monitor saw an item of ours come, change or go. Our own changes confirm what is known."""
-        found = item if present else None
-        if self.machine.is_flying(item.key):
-            self._hints[item.key] = found  # judged when the change is done
-        elif self.machine.actual.get(item.key) != found:
-            self.suspect(item.kind)
+    def seen(self, item: Item, present: bool, by: str = "") -> None:
+        """A monitor saw an item of ours come, change or go. Our own changes confirm what is known.
 
-    def suspect(self, kind: str) -> None:
+        :param by: whose hand it was, where that is known.
+        """
+        key, found = item.key, item if present else None
+        if self.machine.is_flying(key):
+            self._hints[key] = found, by  # judged when the change is done
+        elif self.machine.actual.get(key) != found and (group := self._groups.get(key.kind)) is not None:
+            self._note_touched(group, [key])
+            drift = self.machine.saw(key, found, self._now(), by)
+            self._tell_drifts([drift] if drift is not None else [])
+            self._pump_soon()
+
+    def suspect(self, kind: str, by: str = "") -> None:
         """Items of this kind may not be what they were: observe them again, soon."""
         group = self._groups.get(kind)
         if group is None:
             return
-        self._suspects.add(group)
+        self._suspects[group] = by
         self._settled.clear()
         if self._debounce is None:
             self._debounce = asyncio.get_running_loop().call_later(DEBOUNCE, self._look_again)
@@ -174,28 +161,17 @@ class Engine:
 
     def problems(self) -> list[dict[str, Any]]:
         """Everything that does not work, with whom it holds up. Times are those of `now`."""
-        found = [
-            {
-                "key": key,
-                "error": str(failure.error),
-                "since": failure.since,
-                "retry_at": failure.retry_at,
-            }
-            for key, failure in self.machine.failures.items()
-        ]
-        for group, blindness in self._blind.items():
-            kinds = self._drivers[group].kinds
-            error = f"{blindness.error}; what exists of {', '.join(kinds)} is not known"
-            found.append(
-                {"key": ItemKey(kinds[:1]), "error": error, "since": blindness.since, "retry_at": blindness.retry_at}
-            )
-        for key in self.machine.unclaimed():
-            error = f"no installed plugin brings a driver for items of kind {key.kind}"
-            found.append({"key": key, "error": error, "since": None, "retry_at": None})
-        for ring in self.machine.cycles():
+        found = [_problem(key, str(f.error), f.since, f.retry_at) for key, f in self.machine.failures.items()]
+        for driver in self._drivers:
+            key = ItemKey(driver.kinds[:1])
+            found += [_problem(key, trouble.error, trouble.since, trouble.retry_at) for trouble in driver.troubles()]
+        for key in self.machine.wanted:
+            if not self.machine.is_claimed(key):
+                found.append(_problem(key, f"no installed plugin brings a driver for items of kind {key.kind}"))
+        for ring in cycles(self.machine):
             for place, key in enumerate(ring):
-                error = f"requires itself: {' -> '.join(map(str, (*ring[place:], *ring[: place + 1])))}"
-                found.append({"key": key, "error": error, "since": None, "retry_at": None})
+                way = " -> ".join(map(str, (*ring[place:], *ring[: place + 1])))
+                found.append(_problem(key, f"requires itself: {way}"))
         return [self._attributed(problem) for problem in found]
 
     def explain(self, keys: Iterable[ItemKey]) -> list[str]:
@@ -210,7 +186,7 @@ class Engine:
             "item": item.description if item is not None else str(key),
             "object": wanted.object if wanted is not None else None,
             "plugin": wanted.plugin if wanted is not None else None,
-            "blocks": [str(above) for above in self.machine.blocked_by(key)],
+            "blocks": [str(above) for above in blocked_by(self.machine, key)],
         }
 
     # -- running --------------------------------------------------------------------------------------
@@ -227,120 +203,155 @@ class Engine:
         if not self._running:
             return
         now = self._now()
-        self._suspects |= {
-            group for group in self._blind.keys() - self._tasks.keys() if self._blind[group].retry_at <= now
-        }
-        for group in [group for group in self._suspects if group not in self._tasks]:
-            self._suspects.discard(group)
-            self._run(group, self._observe(group))
-        unknown = set(range(len(self._drivers))) - self._observed
-        for group, changes in self.machine.ready(now, busy=self._tasks.keys() | unknown).items():
-            self._run(group, self._apply(group, changes))
-        self._set_timer()
-        if not self._tasks and not self._suspects and self.machine.idle(unknown):
+        self._look_around(now)
+        idle = {g for g, driver in self._numbered if not driver.known or driver.rests_until() is not None}
+        barred = {group for group in self._looking if not self._drivers[group].side_by_side}
+        limits = {group: driver.limit for group, driver in self._numbered if driver.limit is not None}
+        for group, changes in self.machine.ready(now, idle | barred, limits).items():
+            self._start(group, changes)
+        self._set_timer(now)
+        awaited = self._looking.keys() - self._auditing
+        if not self._batches and not awaited and not self._suspects and self.machine.idle(idle | self._auditing):
             self._settled.set()
 
-    def _run(self, group: int, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._tasks[group] = task
-        task.add_done_callback(lambda _: self._done(group))
+    def _look_around(self, now: float) -> None:
+        """Observe what may have changed, what could not be observed, and what is to be audited; changes go first."""
+        for group in [group for group in self._auditing if self.machine.has_work(group)]:
+            self._looking[group].cancel()
+        blind = [g for g, driver in self._numbered if driver.blind and driver.blind.retry_at <= now]
+        audits = [group for group in self._audits.due(now) if not self.machine.has_work(group)]
+        for group in dict.fromkeys((*self._suspects, *blind, *audits)):
+            if group not in self._looking and not self.machine.is_engaged(group):
+                if group in audits and group not in self._suspects:
+                    self._auditing.add(group)
+                self._look(group, self._suspects.pop(group, ""))
 
-    def _done(self, group: int) -> None:
-        del self._tasks[group]
+    def _look(self, group: int, by: str) -> None:
+        task = asyncio.create_task(self._observe(group, by))
+        self._looking[group] = task
+        task.add_done_callback(lambda _: self._looked(group))
+
+    def _looked(self, group: int) -> None:
+        del self._looking[group]
+        self._auditing.discard(group)
         self._pump_soon()
 
-    def _set_timer(self) -> None:
+    def _start(self, group: int, changes: list[Change]) -> None:
+        if self._drivers[group].side_by_side:
+            for change in changes:
+                self._making[change.key] = self._run(self._make(group, change))
+        else:
+            self._run(self._apply(group, changes))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._batches.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._batches.discard(task)
+        self._pump_soon()
+
+    def _set_timer(self, now: float) -> None:
+        """Until something may be done though nothing happens; what is due now was seen to."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        times = [blindness.retry_at for group, blindness in self._blind.items() if group not in self._tasks]
-        if (at := self.machine.wake_at()) is not None:
-            times.append(at)
-        if times:
-            delay = max(0.0, min(times) - self._now())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._pump_soon)
+        times = [self.machine.wake_at(), *self._audits.times]
+        times += [driver.blind.retry_at for driver in self._drivers if driver.blind]
+        times += [driver.rests_until() for driver in self._drivers]
+        if later := [at for at in times if at is not None and at > now]:
+            self._timer = asyncio.get_running_loop().call_later(min(later) - self._now(), self._pump_soon)
 
     def _look_again(self) -> None:
         self._debounce = None
         self._pump_soon()
 
-    async def _observe(self, group: int) -> None:
-        driver = self._drivers[group]
+    async def _observe(self, group: int, by: str = "") -> None:
+        driver, began = self._drivers[group], self._now()
+        touched: set[ItemKey] = set()
+        self._touched[group] = touched
         try:
-            items = await self._answer(driver.observe, driver, "observe")
-            for item in items:
-                if not isinstance(item, Item):
-                    raise DriverError(f"driver {_name(driver)} observed a {type(item).__name__}, which is no item")
-            self._take(driver, items)
-        except DriverError as error:
-            self._cannot_observe(group, str(error))
+            items = await driver.observe()
+        except asyncio.CancelledError:
+            self._audits.changed(group, self._now())  # an audit that gave way to changes
+            raise
+        except DriverError:
+            self._audits.done(group, self._now(), 0.0)  # it is asked again as it was blind
             return
-        self._blind.pop(group, None)
-        self._observed.add(group)
-
-    def _take(self, driver: Driver, items: Sequence[Item]) -> None:
+        finally:
+            del self._touched[group]
+        self._audits.done(group, self._now(), self._now() - began)
         try:
-            self.machine.observed(driver.kinds, items)
+            drifts = self.machine.observed(driver.kinds, items, self._now(), by, but=touched)
         except Exception as error:  # an item whose key or requirements cannot be told
-            log.exception("driver %s observed a broken item", _name(driver))
-            raise DriverError(f"driver {_name(driver)} observed a broken item: {error}") from error
-
-    def _cannot_observe(self, group: int, error: str) -> None:
-        """What is known stays known; ask again later."""
-        before, now = self._blind.get(group), self._now()
-        attempts = before.attempts + 1 if before is not None else 1
-        delay = min(BACKOFF_LIMIT, BLIND_FIRST * 2.0 ** min(attempts - 1, 16))
-        self._blind[group] = _Blindness(error, before.since if before else now, now + delay, attempts)
+            log.exception("driver %s observed a broken item", driver.name)
+            driver.cannot_tell(f"driver {driver.name} observed a broken item: {error}")
+        else:
+            self._tell_drifts(drifts)
 
     async def _apply(self, group: int, changes: list[Change]) -> None:
+        """One batch, to its end."""
         reasons = [self.machine.reason(change) for change in changes]
-        outcomes = await self._outcomes(self._drivers[group], changes)
+        outcomes = await self._drivers[group].apply(changes)
         for outcome, reason in zip(outcomes, reasons, strict=True):
-            self._tell(outcome, reason)
-        self.machine.finished(group, outcomes, self._now())
-        failed = any(outcome.error is not None for outcome in outcomes)
-        hints = [(key, self._hints.pop(key)) for change in changes if (key := change.key) in self._hints]
-        if failed or any(self.machine.actual.get(key) != seen for key, seen in hints):
-            self._suspects.add(group)  # a failed change may have been carried out in part
+            self._tell_outcome(outcome, reason)
+        self._note_touched(group, [change.key for change in changes])
+        self.machine.finished(outcomes, self._now())
+        self._audits.changed(group, self._now())
+        hints = [(change.key, *self._hints.pop(change.key)) for change in changes if change.key in self._hints]
+        others = [by for key, found, by in hints if self.machine.actual.get(key) != found]
+        if others or any(outcome.error is not None for outcome in outcomes):
+            self._suspects[group] = "".join(others[:1])  # what failed may have been carried out in part
 
-    async def _outcomes(self, driver: Driver, changes: list[Change]) -> list[Outcome]:
-        """One outcome a change whatever the driver does: its faults are its items' faults."""
+    async def _make(self, group: int, change: Change) -> None:
+        """One change by itself. Interrupted, it leaves what its driver observes then."""
         try:
-            outcomes = await self._answer(lambda: driver.apply(changes), driver, "apply")
-            if [outcome.change for outcome in outcomes if isinstance(outcome, Outcome)] == changes:
-                return outcomes
-            what = f"something else than an outcome for each of {len(changes)} changes, in their order"
-            raise DriverError(f"driver {_name(driver)} answered {what}")
-        except DriverError as error:
-            return [Outcome(change, error) for change in changes]
-
-    async def _answer(self, ask: Callable[[], Awaitable[Iterable[T]]], driver: Driver, call: str) -> list[T]:
-        """What a driver answers, in time. Whatever else it does is a DriverError."""
-        try:
-            async with asyncio.timeout(self._deadline):
-                return list(await ask())
-        except TimeoutError:
-            raise DriverError(f"driver {_name(driver)} did not answer {call} within {self._deadline:g} s") from None
+            await self._apply(group, [change])
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if task is None or change.key not in self.machine.obsolete:
                 raise
-            raise DriverError(f"driver {_name(driver)} was cancelled in {call}") from None
-        except Exception as error:
-            log.exception("driver %s failed in %s", _name(driver), call)
-            raise DriverError(f"driver {_name(driver)} failed: {type(error).__name__}: {error}") from error
+            task.uncancel()
+            await self._interrupted(group, change)
+        finally:
+            self._making.pop(change.key, None)
 
-    def _tell(self, outcome: Outcome, because: str) -> None:
-        change = outcome.change
-        owner = self.machine.owner(change.key)
-        event = EngineEvent(
-            change.op, change.item, owner.object if owner else None, outcome.error, because, self._now()
-        )
+    async def _interrupted(self, group: int, change: Change) -> None:
+        self._tell_outcome(Outcome(change, DriverError("interrupted: it is not wanted so any more")), "")
+        found = change.before
+        try:
+            found = next((item for item in await self._drivers[group].observe() if item.key == change.key), None)
+        except DriverError:
+            self._suspects[group] = ""
+        self._hints.pop(change.key, None)
+        self._note_touched(group, [change.key])
+        self.machine.interrupted(change, found)
+
+    def _note_touched(self, group: int, keys: Iterable[ItemKey]) -> None:
+        """An observation that is under way may have seen these before."""
+        if group in self._touched:
+            self._touched[group].update(keys)
+
+    # -- telling --------------------------------------------------------------------------------------
+
+    def _tell_outcome(self, outcome: Outcome, because: str) -> None:
+        change, owner = outcome.change, self.machine.owner(outcome.change.key)
+        whose = owner.object if owner else None
+        self._tell(EngineEvent(change.op, change.item, whose, outcome.error, because, self._now()))
+
+    def _tell_drifts(self, drifts: Iterable[Drift]) -> None:
+        for drift in drifts:
+            owner = self.machine.owner(drift.before.key)
+            self._tell(DriftEvent(drift, owner.object if owner else None))
+
+    def _tell(self, event: EngineEvent | DriftEvent) -> None:
         try:
             self._on_event(event)
         except Exception:
-            log.exception("whoever listens to the engine failed at %s %s", change.op, change.key)
+            log.exception("whoever listens to the engine failed at %s", event.item.key)
 
 
-def _name(driver: Driver) -> str:
-    return type(driver).__name__
+def _problem(key: ItemKey, error: str, since: float | None = None, retry_at: float | None = None) -> dict[str, Any]:
+    return {"key": key, "error": error, "since": since, "retry_at": retry_at}

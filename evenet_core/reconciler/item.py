@@ -31,10 +31,13 @@ class Requires:
     """One thing that must be there before an item can be.
 
     It is another item of the intent, or something that exists without us (a physical port).
+
+    :param anew: an update of that thing, too, takes the item down first and brings it back afterwards.
     """
 
     key: ItemKey
     because: str = ""
+    anew: bool = False
 
 
 class Item:
@@ -115,7 +118,12 @@ class Outcome:
 
 @runtime_checkable
 class Driver(Protocol):
-    """Observes and changes all items of its kinds. The only code that changes the system."""
+    """Observes and changes all items of its kinds. The only code that changes the system.
+
+    A driver with an attribute `side_by_side` that is true gets every change by itself and in a call of its own, so
+    that a slow one holds up no other. Such a call is cancelled when its change is not wanted any more; what it
+    left is observed then.
+    """
 
     kinds: tuple[str, ...]
 

@@ -138,9 +138,9 @@ def _run(
     """The machine's changes to its end."""
     changes = []
     while batches := machine.ready(0.0):
-        for group, batch in batches.items():
+        for batch in batches.values():
             changes += [_planned(machine, former, absent, change, wave) for change in batch]
-            machine.finished(group, [Outcome(change) for change in batch], 0.0)
+            machine.finished([Outcome(change) for change in batch], 0.0)
         wave += 1
     return changes
 

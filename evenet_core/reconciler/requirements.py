@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from operator import is_
 
 from evenet_core.reconciler.item import Item, ItemKey
 
 __all__ = ["Requirements"]
+
+NOTHING: Mapping[ItemKey, bool] = {}
 
 
 class Requirements:
@@ -15,12 +17,12 @@ class Requirements:
 
     def __init__(self) -> None:
         self._of: dict[ItemKey, tuple[Item, ...]] = {}  # the items that it was told of
-        self._below: dict[ItemKey, tuple[ItemKey, ...]] = {}
+        self._below: dict[ItemKey, Mapping[ItemKey, bool]] = {}
         self._above: dict[ItemKey, dict[ItemKey, None]] = {}  # in the order in which they came, as all here
 
-    def below(self, key: ItemKey) -> tuple[ItemKey, ...]:
-        """What `key` requires."""
-        return self._below.get(key, ())
+    def below(self, key: ItemKey) -> Mapping[ItemKey, bool]:
+        """What `key` requires, and whether an update of that makes `key` anew."""
+        return self._below.get(key, NOTHING)
 
     def above(self, key: ItemKey) -> Collection[ItemKey]:
         """What requires `key`."""
@@ -37,13 +39,13 @@ class Requirements:
         if like is not None and like.knows(key, told):
             below = like.below(key)
         else:
-            below = tuple(dict.fromkeys([r.key for item in told for r in item.requires]))
+            below = {r.key: r.anew for item in told for r in item.requires}
         if told:
             self._of[key] = told
         else:
             del self._of[key]
-        known = self._below.get(key, ())
-        dropped = set(known).difference(below) if known else ()
+        known = self._below.get(key, NOTHING)
+        dropped = [need for need in known if need not in below]
         for need in dropped:
             del self._above[need][key]
             if not self._above[need]:

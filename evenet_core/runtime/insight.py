@@ -12,7 +12,8 @@ from evenet_core.model.config import DeviceConfig
 from evenet_core.planning.inputs import ObjectNames
 from evenet_core.planning.objects import ObjectId
 from evenet_core.planning.planner import Planner
-from evenet_core.reconciler.engine import Engine, EngineEvent
+from evenet_core.reconciler.engine import Engine
+from evenet_core.reconciler.events import DriftEvent, EngineEvent
 from evenet_core.reconciler.fragments import Fragments
 from evenet_core.reconciler.machine import ItemState, Machine
 from evenet_core.status import timestamp
@@ -151,8 +152,10 @@ def unsettled(machine: Machine) -> Mapping[Hashable, str]:
     return found
 
 
-def item_event(event: EngineEvent, owner: str | None) -> dict[str, Any]:
-    """A change of an item, as an event of the journal tells it."""
+def item_event(event: EngineEvent | DriftEvent, owner: str | None) -> dict[str, Any]:
+    """A change or a drift of an item, as an event of the journal tells it."""
+    if isinstance(event, DriftEvent):
+        return {"text": event.text, "item": str(event.item.key), "object": owner, "by": event.drift.by or None}
     return {
         "text": event.text,
         "op": str(event.op),

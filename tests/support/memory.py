@@ -15,13 +15,15 @@ __all__ = ["PORT", "MemoryDriver", "System", "Thing", "thing", "want"]
 
 @dataclass(frozen=True, slots=True)
 class Thing(Item):
-    """An item of any of three kinds; `size` changes in place, `shape` only by replacing."""
+    """An item of any kind; `size` changes in place, `shape` only by replacing. `anew`: those of its needs whose
+    update makes it anew."""
 
     kind: ClassVar[str] = "a"
     name: str
     size: int = 0
     shape: int = 0
     needs: tuple[ItemKey, ...] = ()
+    anew: tuple[ItemKey, ...] = ()
 
     @property
     def key(self) -> ItemKey:
@@ -29,7 +31,7 @@ class Thing(Item):
 
     @property
     def requires(self) -> tuple[Requires, ...]:
-        return tuple(Requires(key, "it stands on it") for key in self.needs)
+        return tuple(Requires(key, "it stands on it", key in self.anew) for key in self.needs)
 
     def replaces(self, other: Item) -> bool:
         return isinstance(other, Thing) and other.shape != self.shape
@@ -45,20 +47,32 @@ class ThingC(Thing):
     kind: ClassVar[str] = "c"
 
 
+class ThingD(Thing):
+    __slots__ = ()
+    kind: ClassVar[str] = "d"
+
+
 PORT = ItemKey(("c", "port"))
 """Something that nobody plans; it comes and goes also while a batch is in flight."""
 
-_CLASSES = {"a": Thing, "b": ThingB, "c": ThingC}
+_CLASSES = {"a": Thing, "b": ThingB, "c": ThingC, "d": ThingD}
 
 
-def thing(key: str, *needs: str, size: int = 0, shape: int = 0) -> Thing:
-    """`thing("b:x", "a:y")`: an item of kind b called x that requires y of kind a."""
-    kind, name = key.split(":")
-    return _CLASSES[kind](name, size, shape, tuple(ItemKey(need.split(":")) for need in needs))
+def key(text: str) -> ItemKey:
+    """`key("a:x")`: x of kind a."""
+    return ItemKey(text.split(":"))
 
 
-def want(*things: Thing) -> dict[ItemKey, Wanted]:
-    return {item.key: Wanted(item, "test", "test") for item in things}
+def thing(name: str, *needs: str, size: int = 0, shape: int = 0) -> Thing:
+    """`thing("b:x", "a:y", "a:z!")`: x of kind b, which requires y and z of kind a, and is made anew when z changes."""
+    kind, plain = name.split(":")
+    keys = tuple(key(need.rstrip("!")) for need in needs)
+    anew = tuple(key(need.rstrip("!")) for need in needs if need.endswith("!"))
+    return _CLASSES[kind](plain, size, shape, keys, anew)
+
+
+def want(*things: Thing, by: str = "test") -> dict[ItemKey, Wanted]:
+    return {item.key: Wanted(item, "test", by) for item in things}
 
 
 class System:
@@ -69,6 +83,7 @@ class System:
         self.external: set[ItemKey] = set()
         self.failing: set[ItemKey] = set()
         self.log: list[str] = []
+        self.honest = True  # no driver lied about it or left it half done
 
     def carry_out(self, change: Change) -> None:
         """Raises DriverError as told, AssertionError when a rule is broken."""
@@ -88,6 +103,8 @@ class System:
             assert not missing, f"{key} made without {missing}"
             before = self.items.get(key)
             assert before is None or not item.replaces(before), f"{key} changed in place"
+            above = [i for i in self.items.values() if key in i.anew]
+            assert before in (None, item) or not above, f"{key} changed under {above}"
             self.items[key] = item
         self.log.append(f"{change.op} {key}")
 

@@ -34,7 +34,8 @@ from evenet_core.linux.sysctl import SysctlDriver
 from evenet_core.model.adapters import Adapter
 from evenet_core.model.facts import LinkFact, link_fact
 from evenet_core.model.ports import lower_name
-from evenet_core.reconciler.engine import Engine, EngineEvent
+from evenet_core.reconciler.engine import Engine
+from evenet_core.reconciler.events import DriftEvent, EngineEvent
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Fragments, Planned
 from evenet_core.reconciler.item import Driver, ItemKey
@@ -132,7 +133,7 @@ class Node:
         self.adapter: Adapter | None = adapter
         self.directory = directory
         self.past: list[tuple[str, Any]] = []  # every value that a fact ever had
-        self.events: list[EngineEvent] = []
+        self.events: list[EngineEvent | DriftEvent] = []
         self._settings = settings or {}
         self._news = asyncio.Event()
 
@@ -232,7 +233,7 @@ class Node:
         found = [self.hub.values.get(link_fact(candidate)) for candidate in candidates]
         return any(isinstance(link, LinkFact) and link.kind != "bridge" for link in found)
 
-    def _event(self, event: EngineEvent) -> None:
+    def _event(self, event: EngineEvent | DriftEvent) -> None:
         self.events.append(event)
         self._news.set()
 

@@ -2,80 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-
-from evenet_core.errors import DriverError
+from evenet_core.reconciler.failures import BACKOFF_LIMIT
 from evenet_core.reconciler.fragments import Wanted
-from evenet_core.reconciler.item import Change, Item, ItemKey, Outcome, Requires
-from evenet_core.reconciler.machine import BACKOFF_LIMIT, Counts, ItemState, Machine
-from tests.support.memory import PORT, System, Thing, thing, want
-
-GROUPS = {"a": 0, "b": 0, "c": 1}
-
-
-class World:
-    """A machine, the system it manages, and a clock that only tests move."""
-
-    def __init__(self, *, retryable: bool = True) -> None:
-        self.system = System()
-        self.machine = Machine(GROUPS, lambda key: key in self.system.external, jitter=lambda: 0.0)
-        self.now = 0.0
-        self.retryable = retryable
-
-    def want(self, *things: Thing) -> None:
-        wanted, before = want(*things), self.machine.wanted
-        gone = [key for key in before if key not in wanted]
-        self.machine.update(
-            {**dict.fromkeys(gone), **{key: want for key, want in wanted.items() if before.get(key) != want}}
-        )
-
-    def ready(self) -> dict[int, list[Change]]:
-        batches = self.machine.ready(self.now)
-        made = [change.after for batch in batches.values() for change in batch if change.after is not None]
-        assert all(batches.values())
-        assert PORT in self.system.external or not any(PORT in _needs(item) for item in made)
-        return batches
-
-    def run(self, crash_after: int | None = None) -> list[str]:
-        """All that can be done without time passing; or so many changes."""
-        start = len(self.system.log)
-        waves = 0
-        while batches := self.ready():
-            waves += 1
-            assert waves < 200, "it goes round in circles"
-            for group, changes in batches.items():
-                outcomes = []
-                for change in changes:
-                    if crash_after is not None and len(self.system.log) - start == crash_after:
-                        return self.system.log[start:]
-                    outcomes.append(self.carry_out(change))
-                self.machine.finished(group, outcomes, self.now)
-        return self.system.log[start:]
-
-    def start_again(self) -> None:
-        """A new agent that knows the intent and what it observes."""
-        wanted = self.machine.wanted
-        self.machine = Machine(GROUPS, lambda key: key in self.system.external, jitter=lambda: 0.0)
-        self.observe()
-        self.machine.update(wanted)
-
-    def carry_out(self, change: Change) -> Outcome:
-        try:
-            self.system.carry_out(change)
-        except DriverError as error:
-            return Outcome(change, DriverError(str(error), retryable=self.retryable))
-        return Outcome(change)
-
-    def observe(self) -> None:
-        self.machine.observed(GROUPS, list(self.system.items.values()))
-
-    def state(self, key: str) -> ItemState:
-        return self.machine.state(ItemKey(key.split(":")))
+from evenet_core.reconciler.item import Item, ItemKey, Outcome, Requires
+from evenet_core.reconciler.knots import blocked_by, cycles
+from evenet_core.reconciler.machine import ItemState, Machine
+from tests.support.memory import PORT, thing
+from tests.support.world import GROUPS, World
 
 
 def test_items_are_made_from_the_ground_up_and_removed_from_the_top_down() -> None:
@@ -128,7 +64,7 @@ def test_a_failed_item_holds_up_its_dependents_only_and_is_tried_again_later() -
 
     assert world.run() == ["create c:other"]
     assert world.state("a:bad") is ItemState.FAILED
-    assert world.machine.blocked_by(ItemKey(("a", "bad"))) == [("b", "above")]
+    assert blocked_by(world.machine, ItemKey(("a", "bad"))) == [("b", "above")]
     wake = world.machine.wake_at()
     assert wake is not None
     world.system.failing.clear()
@@ -176,7 +112,7 @@ def test_items_that_require_each_other_are_named_and_nothing_hangs() -> None:
     world.want(thing("a:x", "b:y"), thing("b:y", "a:x"), thing("c:z"))
 
     assert world.run() == ["create c:z"]
-    assert world.machine.cycles() == [[("a", "x"), ("b", "y")]]
+    assert cycles(world.machine) == [[("a", "x"), ("b", "y")]]
 
 
 def test_what_stands_on_something_that_goes_moves_at_once_where_it_can() -> None:
@@ -280,11 +216,11 @@ def test_nothing_is_removed_under_what_is_being_made() -> None:
     world.want(thing("a:ground"))
     world.run()
     world.want(thing("a:ground"), thing("c:top", "a:ground"))
-    [(group, changes)] = world.ready().items()
+    [changes] = world.ready().values()
 
     world.want()
     meanwhile = world.ready()
-    world.machine.finished(group, [world.carry_out(change) for change in changes], world.now)
+    world.machine.finished([world.carry_out(change) for change in changes], world.now)
 
     assert meanwhile == {}
     assert world.run() == ["delete c:top", "delete a:ground"]
@@ -295,11 +231,11 @@ def test_nothing_is_made_on_what_is_being_removed_though_the_intent_has_it_again
     world.want(thing("a:ground"))
     world.run()
     world.want()
-    [(group, changes)] = world.ready().items()
+    [changes] = world.ready().values()
 
     world.want(thing("a:ground"), thing("c:top", "a:ground"))
     meanwhile = world.ready()
-    world.machine.finished(group, [world.carry_out(change) for change in changes], world.now)
+    world.machine.finished([world.carry_out(change) for change in changes], world.now)
 
     assert meanwhile == {}
     assert world.run() == ["create a:ground", "create c:top"]
@@ -339,9 +275,9 @@ def deletions(machine: Machine) -> list[list[str]]:
     order: list[list[str]] = []
     machine.update(dict.fromkeys(machine.wanted))
     while batches := machine.ready(0.0):
-        for group, changes in batches.items():
+        for changes in batches.values():
             order.append(sorted(str(change.key) for change in changes))
-            machine.finished(group, [Outcome(change) for change in changes], 0.0)
+            machine.finished([Outcome(change) for change in changes], 0.0)
     return order
 
 
@@ -403,112 +339,3 @@ def test_a_crash_between_any_two_changes_ends_where_it_would_have_ended_without(
 
         assert world.system.items == straight.system.items
         assert world.run() == []
-
-
-NAMES = [f"{kind}:{number}" for kind in "abc" for number in range(3)]
-
-
-@st.composite
-def graphs(draw: st.DrawFn) -> list[Thing]:
-    """Some items in random order, each requiring some of those before it, or a port."""
-    names = draw(st.permutations(NAMES))[: draw(st.integers(0, len(NAMES)))]
-    things = []
-    for place, name in enumerate(names):
-        needs = draw(st.sets(st.sampled_from([*names[:place], "c:port"]), max_size=3))
-        things.append(thing(name, *sorted(needs), size=draw(st.integers(0, 1)), shape=draw(st.integers(0, 1))))
-    return things
-
-
-def _needs(item: Item) -> list[ItemKey]:
-    return [requirement.key for requirement in item.requires]
-
-
-class Reconciling(RuleBasedStateMachine):
-    """Whatever happens in whatever order, the rules hold, and in the end everything is as wanted.
-
-    `System` checks at each change that nothing is made without, or deleted under, something.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.world = World()
-        self.in_flight: list[tuple[int, list[Change]]] = []
-
-    @rule(things=graphs())
-    def another_intent(self, things: list[Thing]) -> None:
-        self.world.want(*things)
-
-    @rule()
-    def batches_start(self) -> None:
-        self.in_flight += self.world.ready().items()
-
-    @rule(place=st.integers(0, 1))
-    def a_batch_ends(self, place: int = 0) -> None:
-        if place < len(self.in_flight):
-            group, changes = self.in_flight.pop(place)
-            outcomes = [self.world.carry_out(change) for change in changes]
-            self.world.machine.finished(group, outcomes, self.world.now)
-
-    @rule(name=st.sampled_from(NAMES))
-    def an_item_starts_to_fail(self, name: str) -> None:
-        self.world.system.failing.add(ItemKey(name.split(":")))
-
-    @rule()
-    def nothing_fails_any_more(self) -> None:
-        self.world.system.failing.clear()
-
-    @rule(there=st.booleans())
-    def the_port_comes_or_goes(self, there: bool) -> None:
-        external = self.world.system.external
-        (external.add if there else external.discard)(PORT)
-        self.world.machine.external_changed([PORT])
-
-    @rule(place=st.integers(0, 8), size=st.one_of(st.none(), st.integers(0, 2)))
-    def another_hand_removes_or_changes_something(self, place: int, size: int | None) -> None:
-        items = self.world.system.items
-        if self.in_flight or place >= len(items):
-            return
-        key = list(items)[place]
-        if size is not None:
-            items[key] = replace(items[key], size=size)
-        elif not any(key in item.needs for item in items.values()):
-            del items[key]
-        self.world.observe()
-
-    @rule(done=st.integers(0, 3))
-    def the_agent_is_killed_within_a_batch(self, done: int) -> None:
-        for _, changes in self.in_flight:
-            for change in changes[:done]:
-                self.world.carry_out(change)
-        self.in_flight = []
-        self.world.start_again()
-
-    @rule(seconds=st.floats(0, 100))
-    def time_passes(self, seconds: float) -> None:
-        self.world.now += seconds
-
-    @invariant()
-    def counts_add_up(self) -> None:
-        counts = self.world.machine.counts()
-        assert counts.in_sync + counts.failed <= counts.wanted
-
-    def teardown(self) -> None:
-        world = self.world
-        world.system.failing.clear()
-        world.system.external.add(PORT)
-        world.machine.external_changed([PORT])
-        while self.in_flight:
-            self.a_batch_ends()
-        for _ in range(5):
-            world.now += BACKOFF_LIMIT
-            world.run()
-        wanted = {key: w.item for key, w in world.machine.wanted.items()}
-        assert world.system.items == wanted
-        assert world.machine.counts() == Counts(wanted=len(wanted), in_sync=len(wanted), pending=0, failed=0)
-        assert not world.machine.failures
-        assert not world.machine.former
-        assert world.run() == []
-
-
-TestReconciling = Reconciling.TestCase
-TestReconciling.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
