@@ -121,7 +121,7 @@ class Engine:
         if self.machine.is_flying(key):
             self._hints[key] = found, by  # judged when the change is done
         elif self.machine.actual.get(key) != found and (group := self._groups.get(key.kind)) is not None:
-            self._note_touched(group, [key])
+            self._note_touched(group, [item])
             drift = self.machine.saw(key, found, self._now(), by)
             self._tell_drifts([drift] if drift is not None else [])
             self._pump_soon()
@@ -297,7 +297,7 @@ class Engine:
         outcomes = await self._drivers[group].apply(changes)
         for outcome, reason in zip(outcomes, reasons, strict=True):
             self._tell_outcome(outcome, reason)
-        self._note_touched(group, [change.key for change in changes])
+        self._note_touched(group, changes)
         self.machine.finished(outcomes, self._now())
         self._audits.changed(group, self._now())
         hints = [(change.key, *self._hints.pop(change.key)) for change in changes if change.key in self._hints]
@@ -326,13 +326,13 @@ class Engine:
         except DriverError:
             self._suspects[group] = ""
         self._hints.pop(change.key, None)
-        self._note_touched(group, [change.key])
+        self._note_touched(group, [change])
         self.machine.interrupted(change, found)
 
-    def _note_touched(self, group: int, keys: Iterable[ItemKey]) -> None:
+    def _note_touched(self, group: int, things: Iterable[Change | Item]) -> None:
         """An observation that is under way may have seen these before."""
         if group in self._touched:
-            self._touched[group].update(keys)
+            self._touched[group].update(thing.key for thing in things)
 
     # -- telling --------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from evenet_core.reconciler.failures import Drift
 from evenet_core.reconciler.item import Item, Op
@@ -12,8 +13,7 @@ from evenet_core.reconciler.machine import PLAIN_REASONS
 __all__ = ["DriftEvent", "EngineEvent"]
 
 
-@dataclass(frozen=True, slots=True)
-class EngineEvent:
+class EngineEvent(NamedTuple):
     """One change that was made, or failed: what, for whom, why, and when by the engine's clock."""
 
     op: Op

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, TypeAlias
 
 from evenet_core.reconciler.facts import Facts
@@ -62,6 +63,8 @@ class Fragments:
         self._plan = plan
         self._facts = facts if facts is not None else {}
         self._items: dict[Hashable, dict[ItemKey, Planned]] = {}
+        self._numbers = count()
+        self._order: dict[Hashable, int] = {}  # in which objects came
         self._planned: dict[Hashable, Sequence[Planned]] = {}  # as the planner said it
         self._reads: dict[Hashable, set[str]] = {}
         self._readers: dict[str, set[Hashable]] = {}
@@ -76,7 +79,7 @@ class Fragments:
         touched: list[ItemKey] = []
         for gone in [name for name in self._items if name not in there]:
             touched += self._replace(gone, {}, set())
-            del self._items[gone], self._reads[gone]
+            del self._items[gone], self._reads[gone], self._order[gone]
             self._planned.pop(gone, None)
         for name in named:
             if name in due or name not in self._items:
@@ -85,9 +88,8 @@ class Fragments:
 
     def invalidate(self, objects: Iterable[Hashable]) -> Delta:
         """Plan these objects again, whatever the reason."""
-        due = set(objects)
         touched: list[ItemKey] = []
-        for name in [name for name in self._items if name in due] if due else ():
+        for name in sorted({name for name in objects if name in self._items}, key=self._order.__getitem__):
             touched += self._plan_one(name)
         return self._delta(touched)
 
@@ -143,6 +145,7 @@ class Fragments:
         for fact in reads - known:
             self._readers.setdefault(fact, set()).add(name)
         self._items[name], self._reads[name] = items, reads
+        self._order.setdefault(name, next(self._numbers))
         return touched
 
     def _delta(self, touched: Iterable[ItemKey]) -> Delta:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 __all__ = ["Change", "Driver", "Item", "ItemKey", "Op", "Outcome", "Requires"]
 
@@ -89,13 +89,25 @@ I_co = TypeVar("I_co", bound=Item, covariant=True)
 I = TypeVar("I", bound=Item)  # noqa: E741  the design's name
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One create, update or delete. `before` is None for a create, `after` None for a delete."""
-
+class _Change(NamedTuple):
     op: Op
     before: Item | None
     after: Item | None
+    key: ItemKey
+
+
+class Change(_Change):
+    """One create, update or delete. `before` is None for a create, `after` None for a delete.
+
+    :param key: of the item, where it is at hand.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, op: Op, before: Item | None, after: Item | None, key: ItemKey | None = None) -> Self:
+        item = after if after is not None else before
+        assert item is not None
+        return super().__new__(cls, op, before, after, item.key if key is None else key)
 
     @property
     def item(self) -> Item:
@@ -103,13 +115,8 @@ class Change:
         assert item is not None
         return item
 
-    @property
-    def key(self) -> ItemKey:
-        return self.item.key
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one change: `error` None = done."""
 
     change: Change

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -100,8 +100,9 @@ class Machine:
                 self.former.pop(key, None)
                 if self.actual.get(key) == wanted.item:
                     self.actual[key] = wanted.item  # equal, but it may stand on something else now
-            self._failures.forget(key)
-            self.drifted.pop(key, None)
+            if self._failures:
+                self._failures.forget(key)
+                self.drifted.pop(key, None)
             if self._flying and self._is_obsolete(key):
                 self.obsolete.add(key)
             self._index(key)
@@ -247,12 +248,12 @@ class Machine:
         if self._failures.holds(key, now):
             return None
         if leaving:
-            return Change(Op.DELETE, before, None) if self._nobody_stands_on(key) else None
-        if wanted is None or next(self.missing(key), None) is not None:
+            return Change(Op.DELETE, before, None, key) if self._nobody_stands_on(key) else None
+        if wanted is None or self._misses_something(key):
             return None
         if before is None:
-            return Change(Op.CREATE, None, wanted.item)
-        return Change(Op.UPDATE, before, wanted.item) if self._nobody_stands_on(key, anew=True) else None
+            return Change(Op.CREATE, None, wanted.item, key)
+        return Change(Op.UPDATE, before, wanted.item, key) if self._nobody_stands_on(key, anew=True) else None
 
     def _nobody_stands_on(self, key: ItemKey, *, anew: bool = False) -> bool:
         """Nothing that exists requires it (so that it is to be made anew); what does is looked at too."""
@@ -320,12 +321,14 @@ class Machine:
             return False
         if wanted is None or (not _same(wanted.item, item) and wanted.item.replaces(item)):
             return True
-        for need, anew in self.plans.below(key).items():
+        below, standing = self.plans.below(key), self._stands.below(key)
+        for need, anew in below.items():
             if need in self.leaving or self._gone_for_good(need) or (anew and self._is_to_change(need)):
                 return True
-        stands = self._stands.below(key).items()
-        moves = any(need in self.leaving or (anew and self._is_to_change(need)) for need, anew in stands)
-        return moves and next(self.missing(key), None) is not None
+        if standing is below:
+            return False
+        moves = any(need in self.leaving or (anew and self._is_to_change(need)) for need, anew in standing.items())
+        return moves and self._misses_something(key)
 
     def _is_to_change(self, key: ItemKey) -> bool:
         """It exists, and not as it is wanted."""
@@ -336,15 +339,20 @@ class Machine:
         """It does not exist and nobody wants it back. (What only has to come back leaves others standing.)"""
         return key not in self.actual and key not in self.wanted and not self._external(key)
 
-    def missing(self, key: ItemKey) -> Iterator[ItemKey]:
+    def missing(self, key: ItemKey) -> list[ItemKey]:
         """Requirements of a wanted item that are not there."""
-        for need in self.plans.below(key):
-            wanted = self.wanted.get(need)
-            if wanted is not None:
-                if not _same(self.actual.get(need), wanted.item) or need in self.leaving or need in self._flying:
-                    yield need
-            elif need in self.actual or not self._external(need):
-                yield need
+        return [need for need in self.plans.below(key) if not self._is_there(need)]
+
+    def _misses_something(self, key: ItemKey) -> bool:
+        return not all(map(self._is_there, self.plans.below(key)))
+
+    def _is_there(self, need: ItemKey) -> bool:
+        wanted = self.wanted.get(need)
+        if wanted is None:
+            return need not in self.actual and self._external(need)
+        item = self.actual.get(need)
+        same = item is wanted.item or item == wanted.item
+        return same and need not in self._flying and need not in self.leaving
 
     # -- what is known --------------------------------------------------------------------------------
 
@@ -375,6 +383,8 @@ class Machine:
     def reason(self, change: Change) -> str:
         """Why this change is made."""
         key, wanted = change.key, self.wanted.get(change.key)
+        if change.op is Op.CREATE and not self._failures:
+            return WANTED
         drift, failure = self.drifted.get(key), self.failures.get(key)
         if failure is not None and not isinstance(failure.error, DriftError):
             return f"tried again: {failure.error}"
@@ -406,7 +416,8 @@ class Machine:
 
     def _set_actual(self, key: ItemKey, item: Item | None) -> None:
         wanted = self.wanted.get(key)
-        if _same(item, wanted.item if wanted is not None else None):
+        done = _same(item, wanted.item if wanted is not None else None)
+        if done:
             item = wanted.item if wanted is not None else None  # it knows best what it stands on
             self._failures.worked(key)
             self.drifted.pop(key, None)
@@ -419,7 +430,7 @@ class Machine:
             self.actual[key] = item
             there[key] = None
         self._index(key)
-        self._touch(key)
+        self._touch(key, done=done and key not in self.leaving)
 
     def _index(self, key: ItemKey) -> None:
         """The intent knows requirements better than what was observed. What it stands on no longer may go now."""
@@ -429,17 +440,17 @@ class Machine:
             for dropped in self._stands.set(key, actual, like=self.plans):
                 self._look_at(dropped)
 
-    def _touch(self, key: ItemKey) -> None:
-        """Look at this key and at what stands on it; of what exists it is in doubt whether it stays."""
-        dirty = self._dirty
-        self._look_at(key)
-        if key in self.actual or key in self.leaving:
+    def _touch(self, key: ItemKey, *, done: bool = False) -> None:
+        """Look at this key unless it is as wanted, and at what stands on it; whether what exists stays is in doubt."""
+        dirty, actual = self._dirty, self.actual
+        if not done:
+            self._look_at(key)
+        if key in actual or key in self.leaving:
             dirty[key] = None
-        for known in (self.plans, self._stands):
-            for above in known.above(key):
-                self._look_at(above)
-                if above in self.actual or above in self.leaving:
-                    dirty[above] = None
+        for above in (*self.plans.above(key), *self._stands.above(key)):
+            self._look_at(above)
+            if above in actual or above in self.leaving:
+                dirty[above] = None
 
 
 def _same(one: Item | None, other: Item | None) -> bool:
