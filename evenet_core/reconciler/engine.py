@@ -206,8 +206,7 @@ class Engine:
         self._look_around(now)
         idle = {g for g, driver in self._numbered if not driver.known or driver.rests_until() is not None}
         barred = {group for group in self._looking if not self._drivers[group].side_by_side}
-        limits = {group: driver.limit for group, driver in self._numbered if driver.limit is not None}
-        for group, changes in self.machine.ready(now, idle | barred, limits).items():
+        for group, changes in self.machine.ready(now, idle | barred).items():
             self._start(group, changes)
         self._set_timer(now)
         awaited = self._looking.keys() - self._auditing

@@ -45,6 +45,6 @@ class DriftEvent:
     def text(self) -> str:
         """What was found, by whose hand, and when it is repaired unless that is now."""
         drift = self.drift
-        by, wait = drift.by and f" by {drift.by}", drift.repair_at - drift.at
+        wait = drift.repair_at - drift.at
         later = f"; {drift.times} times now, it is repaired in {wait:.0f} s" if wait > 0 else ""
-        return f"drift: {drift.before.description} {drift.what}{by}{later}"
+        return f"drift: {drift.before.description} {drift.what}{later}"

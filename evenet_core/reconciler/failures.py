@@ -51,7 +51,10 @@ class Drift:
 
     @property
     def what(self) -> str:
-        return "is gone" if self.found is None else "was changed"
+        """What became of it, and by whose hand."""
+        if not self.by:
+            return "is gone" if self.found is None else "was changed"
+        return f"was {'removed' if self.found is None else 'changed'} by {self.by}"
 
 
 def backoff(attempts: int, limit: float = BACKOFF_LIMIT) -> float:
@@ -94,9 +97,7 @@ class Failures:
         drift = Drift(before, found, by, times, last.since if last is not None else now, now, now + delay)
         self.drifts[key] = drift
         if delay:
-            error = DriftError(
-                f"somebody undoes it again and again: it {drift.what}{by and f' by {by}'}, {times} times now"
-            )
+            error = DriftError(f"somebody undoes it again and again: it {drift.what}, {times} times now")
             op = Op.CREATE if found is None else Op.UPDATE
             self._wait(key, Failure(error, op, drift.since, times, drift.repair_at))
         return drift

@@ -169,13 +169,8 @@ class Machine:
 
     # -- what is to be done ---------------------------------------------------------------------------
 
-    def ready(
-        self, now: float, busy: Container[int] = (), limits: Mapping[int, int] | None = None
-    ) -> dict[int, list[Change]]:
-        """Changes that may be made now, by group: of all that are not busy.
-
-        :param limits: how many changes a group gets at most.
-        """
+    def ready(self, now: float, busy: Container[int] = ()) -> dict[int, list[Change]]:
+        """Changes that may be made now, by group: of all that are not busy."""
         for key in self._failures.due(now):
             self._look_at(key)
         batches: dict[int, list[Change]] = {}
@@ -189,7 +184,7 @@ class Machine:
                     change = self._change(key, now)
                     if change is not None:
                         batches.setdefault(group, []).append(change)
-        for change in (*self._make_room(batches), *_beyond(limits or {}, batches)):
+        for change in self._make_room(batches):
             self._look_at(change.key)
         for group, changes in batches.items():
             changes.sort(key=lambda change: change.op is not Op.DELETE)
@@ -389,7 +384,7 @@ class Machine:
         if failure is not None and not isinstance(failure.error, DriftError):
             return f"tried again: {failure.error}"
         if change.op is not Op.DELETE:
-            return f"drift: it {drift.what}{drift.by and f' by {drift.by}'}" if drift is not None else WANTED
+            return f"drift: it {drift.what}" if drift is not None else WANTED
         if wanted is None:
             return NOT_WANTED
         if change.before is not None and wanted.item != change.before and wanted.item.replaces(change.before):
@@ -455,12 +450,3 @@ class Machine:
 
 def _same(one: Item | None, other: Item | None) -> bool:
     return one is other or one == other
-
-
-def _beyond(limits: Mapping[int, int], batches: dict[int, list[Change]]) -> list[Change]:
-    """Take out what is more than a group gets."""
-    beyond: list[Change] = []
-    for group in batches.keys() & limits.keys():
-        beyond += batches[group][limits[group] :]
-        del batches[group][limits[group] :]
-    return beyond

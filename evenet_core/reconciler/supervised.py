@@ -1,8 +1,8 @@
 """A driver under supervision: asked in time, held to its contract, left alone for a while when it breaks.
 
-Whatever a driver does (raises, hangs, cancels itself, answers nonsense) comes out as a DriverError. One fault fails
-the changes of that call, and the next calls begin with a single change, so that the one at fault is found. Several
-faults in a row, and nothing is asked of the driver for a while (a circuit breaker).
+Whatever a driver does (raises, hangs, cancels itself, answers nonsense) comes out as a DriverError. A batch on which
+it breaks is given to it again change by change, so that only the one at fault fails. If it breaks on several items
+and works for none in between, nothing is asked of it for a while (a circuit breaker).
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from evenet_core.errors import DriverError
 from evenet_core.reconciler.failures import backoff
-from evenet_core.reconciler.item import Change, Driver, Item, Outcome
+from evenet_core.reconciler.item import Change, Driver, Item, ItemKey, Outcome
 
 __all__ = ["Supervised", "Trouble"]
 
-FAULTS = 3  # calls in a row in which a driver broke, after which it is left alone for a while
-REST_FIRST = 4  # as if so many attempts had failed before: 8 s
+FAULTS = 3  # items on which a driver broke and none between on which it worked: it is left alone for a while
+REST_FIRST = 4  # the first rest is as long as the wait after so many attempts that failed
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,8 @@ class Supervised:
         self.name = type(driver).__name__
         self.known = False  # it told once what exists; before that nothing is changed
         self.blind: Trouble | None = None  # it cannot tell what exists
-        self.broken: Trouble | None = None  # calls in a row broke
-        self.limit: int | None = None  # changes that it gets at once
+        self.broken: Trouble | None = None  # it breaks on everything
+        self._guilty: set[ItemKey] = set()  # on which it broke since it last worked
         self._logged = ""
         self._deadline = deadline
         self._now = now
@@ -76,30 +76,60 @@ class Supervised:
         self.blind = self._trouble(self.blind, f"{error}; what exists of {kinds} is not known", first=0)
 
     async def apply(self, changes: Sequence[Change]) -> list[Outcome]:
-        """One outcome a change whatever the driver does."""
+        """One outcome a change whatever the driver does.
+
+        It gets all at once. If it breaks on that, it gets them one by one.
+        """
+        if self.broken is None and len(changes) > 1:
+            try:
+                outcomes = await self._all(changes)
+            except DriverError:
+                log.info("driver %s gets %d changes one by one", self.name, len(changes))
+            else:
+                self._guilty.clear()
+                return outcomes
+        return [await self._one(change) for change in changes]
+
+    async def _one(self, change: Change) -> Outcome:
+        if self.broken is not None and self.rests_until() is not None:
+            return Outcome(change, DriverError(self.broken.error))
         try:
-            outcomes = await self._answer(lambda: self.driver.apply(changes), "apply")
-            if [outcome.change for outcome in outcomes if isinstance(outcome, Outcome)] != changes:
-                what = f"something else than an outcome for each of {len(changes)} changes, in their order"
-                raise DriverError(f"driver {self.name} answered {what}")
+            [outcome] = await self._all([change])
         except DriverError as error:
-            self.broken = self._trouble(self.broken, str(error), first=REST_FIRST - FAULTS)
-            self.limit = 1
-            return [Outcome(change, error) for change in changes]
+            self._broke(change.key, error)
+            return Outcome(change, error)
+        self._guilty.clear()
         self.broken = None
-        if self.limit is not None:
-            self.limit = 2 * self.limit if self.limit < 1 << 16 else None
+        return outcome
+
+    async def _all(self, changes: Sequence[Change]) -> list[Outcome]:
+        """
+        :raises DriverError: it broke.
+        """
+        outcomes = await self._answer(lambda: self.driver.apply(changes), "apply")
+        if [outcome.change for outcome in outcomes if isinstance(outcome, Outcome)] != changes:
+            what = f"something else than an outcome for each of {len(changes)} changes, in their order"
+            raise DriverError(f"driver {self.name} answered {what}")
         return outcomes
+
+    def _broke(self, key: ItemKey, error: DriverError) -> None:
+        """One item may be bad; if several are, it is the driver."""
+        self._guilty.add(key)
+        if len(self._guilty) >= FAULTS:
+            self.broken = self._trouble(self.broken, str(error), first=REST_FIRST - 1)
 
     def rests_until(self) -> float | None:
         """When changes may be given to it again; None = now."""
-        resting = self.broken is not None and self.broken.attempts >= FAULTS and self.broken.retry_at > self._now()
+        resting = self.broken is not None and self.broken.retry_at > self._now()
         return self.broken.retry_at if resting and self.broken is not None else None
 
     def troubles(self) -> list[Trouble]:
         """What is wrong with it as a whole."""
-        rest = self.broken if self.rests_until() is not None else None
-        return [trouble for trouble in (self.blind, rest) if trouble is not None]
+        troubles = [self.blind] if self.blind is not None else []
+        if self.broken is not None and self.rests_until() is not None:
+            text = f"{self.broken.error}; it breaks on one item after the other, is left alone"
+            troubles.append(replace(self.broken, error=text))
+        return troubles
 
     def _trouble(self, before: Trouble | None, error: str, first: int) -> Trouble:
         now = self._now()

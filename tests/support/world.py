@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 
 from evenet_core.errors import DriverError
 from evenet_core.reconciler.item import Change, ItemKey, Outcome
@@ -32,8 +32,8 @@ class World:
             {**dict.fromkeys(gone), **{key: want for key, want in wanted.items() if before.get(key) != want}}
         )
 
-    def ready(self, busy: Container[int] = (), limits: Mapping[int, int] | None = None) -> dict[int, list[Change]]:
-        batches = self.machine.ready(self.now, busy, limits)
+    def ready(self, busy: Container[int] = ()) -> dict[int, list[Change]]:
+        batches = self.machine.ready(self.now, busy)
         made = [change.after for batch in batches.values() for change in batch if change.after is not None]
         assert all(batches.values())
         assert PORT in self.system.external or not any(PORT in [r.key for r in item.requires] for item in made)

@@ -3,48 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from typing import Any
-
-import pytest
 
 from evenet_core.reconciler.engine import Engine
 from evenet_core.reconciler.events import DriftEvent, EngineEvent
-from evenet_core.reconciler.item import Change, Driver, Item, ItemKey, Outcome
-from tests.support.memory import MemoryDriver, System, Thing, thing, want
+from evenet_core.reconciler.item import Change, ItemKey
+from tests.support.bench import Bench
+from tests.support.memory import MemoryDriver, System, key, thing, want
 from tests.support.virtual import run_virtual
-
-X, Y = ItemKey(("a", "x")), ItemKey(("c", "y"))
-
-
-class Bench:
-    """An engine over a system in memory: one driver for kinds a and b, another for c."""
-
-    def __init__(self, other: Driver | None = None) -> None:
-        self.system = System()
-        self.events: list[EngineEvent | DriftEvent] = []
-        self.driver = MemoryDriver(self.system, "a", "b")
-        drivers = [self.driver, other or MemoryDriver(self.system, "c")]
-        self.engine = Engine(drivers, lambda key: key in self.system.external, self.events.append)
-
-    async def __aenter__(self) -> Bench:
-        await self.engine.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.engine.stop()
-
-    async def settle(self, *things: Thing) -> None:
-        """This is all that is wanted from now on."""
-        gone = dict.fromkeys(self.engine.machine.wanted)
-        self.engine.update({**gone, **want(*things)})
-        await self.engine.settled()
-
-    def told(self) -> list[tuple[str, ...]]:
-        """What the events since last time say."""
-        events, self.events[:] = self.events[:], []
-        changes = [event for event in events if isinstance(event, EngineEvent)]
-        return [(str(event.op), str(event.item.key), str(event.object), event.because) for event in changes]
 
 
 def test_what_is_wanted_comes_and_goes_and_every_change_is_told_once() -> None:
@@ -108,12 +73,12 @@ def test_what_another_hand_removed_is_made_again_once_it_is_noticed() -> None:
         async with Bench() as bench:
             await bench.settle(thing("a:x"))
             bench.told()
-            del bench.system.items[X]
+            del bench.system.items[key("a:x")]
 
             bench.engine.seen(thing("a:x"), present=False)
             await bench.engine.settled()
 
-            assert X in bench.system.items
+            assert key("a:x") in bench.system.items
             assert bench.told() == [("create", "a:x", "test", "drift: it is gone")]
 
     run_virtual(story())
@@ -129,12 +94,12 @@ def test_what_monitors_see_costs_no_observation_and_news_of_our_own_changes_noth
             assert bench.driver.observations == 1  # at the start
 
             assert len(bench.told()) == 2
-            bench.system.items[X] = thing("a:x", size=101)
+            bench.system.items[key("a:x")] = thing("a:x", size=101)
             for size in range(100):
                 seen(thing("a:x", size=size + 2), present=True)
             await bench.engine.settled()
 
-            assert bench.system.items[X] == thing("a:x", size=1)
+            assert bench.system.items[key("a:x")] == thing("a:x", size=1)
             assert bench.told() == [("update", "a:x", "test", "drift: it was changed")]
             assert bench.driver.observations == 1
 
@@ -154,7 +119,7 @@ def test_what_another_hand_removes_while_our_change_is_under_way_is_noticed() ->
             bench.driver.on_change = undo
             await bench.settle(thing("a:x"))
 
-            assert X in bench.system.items
+            assert key("a:x") in bench.system.items
             assert [op for op, *_ in bench.told()] == ["create", "create"]
 
     run_virtual(story())
@@ -168,92 +133,6 @@ def test_teardown_removes_everything() -> None:
             await bench.engine.teardown()
 
             assert bench.system.items == {}
-
-    run_virtual(story())
-
-
-class Faulty:
-    """A driver of kind c that does not keep its contract."""
-
-    kinds: tuple[str, ...] = ("c",)
-
-    def __init__(self, fault: str, observe: Iterable[str] = ()) -> None:
-        self._fault = fault
-        self._observe = list(observe)
-        self._items: list[Item] = []
-
-    async def observe(self) -> Iterable[Item]:
-        if self._observe:
-            raise RuntimeError(self._observe.pop(0))
-        return self._items
-
-    def apply(self, changes: Sequence[Change]) -> Any:
-        if self._fault == "raises at once":
-            raise RuntimeError("oops")
-        return self._apply(changes)
-
-    async def _apply(self, changes: Sequence[Change]) -> Any:
-        match self._fault:
-            case "hangs":
-                await asyncio.sleep(3600)
-            case "raises":
-                raise RuntimeError("oops")
-            case "cancels itself":
-                raise asyncio.CancelledError
-            case "talks nonsense":
-                return ["done"]
-            case "answers for others":
-                return [Outcome(Change(change.op, None, thing("c:other"))) for change in changes]
-            case "works":
-                self._items += [change.item for change in changes]
-                return [Outcome(change) for change in changes]
-        return []
-
-
-@pytest.mark.parametrize(
-    ("fault", "text"),
-    [
-        ("hangs", "driver Faulty did not answer apply within 60 s"),
-        ("raises", "driver Faulty failed: RuntimeError: oops"),
-        ("raises at once", "driver Faulty failed: RuntimeError: oops"),
-        ("cancels itself", "driver Faulty was cancelled in apply"),
-        (
-            "talks nonsense",
-            "driver Faulty answered something else than an outcome for each of 1 changes, in their order",
-        ),
-        (
-            "answers for others",
-            "driver Faulty answered something else than an outcome for each of 1 changes, in their order",
-        ),
-        ("forgets", "driver Faulty answered something else than an outcome for each of 1 changes, in their order"),
-    ],
-)
-def test_a_driver_that_breaks_its_contract_fails_its_own_items_only(fault: str, text: str) -> None:
-    async def story() -> None:
-        async with Bench(Faulty(fault)) as bench:
-            await bench.settle(thing("a:x"), thing("c:y"))
-
-            assert X in bench.system.items
-            [problem] = bench.engine.problems()
-            assert (problem["item"], problem["error"], problem["plugin"]) == ("c:y", text, "test")
-            assert problem["retry_at"] > problem["since"]
-
-    run_virtual(story())
-
-
-def test_a_driver_that_cannot_observe_changes_nothing_until_it_can() -> None:
-    async def story() -> None:
-        async with Bench(Faulty("works", observe=["no memory", "still none"])) as bench:
-            await bench.settle(thing("a:x"), thing("c:y"))
-            [problem] = bench.engine.problems()
-            assert problem["error"] == "driver Faulty failed: RuntimeError: no memory; what exists of c is not known"
-            assert [key for _, key, *_ in bench.told()] == ["a:x"]
-
-            await asyncio.sleep(10)
-            await bench.engine.settled()
-
-            assert bench.engine.problems() == []
-            assert [key for _, key, *_ in bench.told()] == ["c:y"]
 
     run_virtual(story())
 
@@ -279,7 +158,7 @@ def test_a_listener_that_fails_does_not_stop_the_engine() -> None:
 def test_what_failed_is_tried_again_by_itself() -> None:
     async def story() -> None:
         async with Bench() as bench:
-            bench.system.failing.add(X)
+            bench.system.failing.add(key("a:x"))
             await bench.settle(thing("a:x"))
             assert bench.engine.counts().failed == 1
             bench.system.failing.clear()
@@ -296,7 +175,7 @@ def test_what_failed_is_tried_again_by_itself() -> None:
 def test_explain_walks_down_to_the_cause() -> None:
     async def story() -> None:
         async with Bench() as bench:
-            bench.system.failing.add(X)
+            bench.system.failing.add(key("a:x"))
             await bench.settle(thing("a:x"), thing("b:y", "a:x"), thing("c:z", "b:y"))
 
             lines = bench.engine.explain([ItemKey(("c", "z"))])
@@ -329,7 +208,7 @@ def test_a_kind_without_a_driver_and_a_ring_are_problems_and_are_explained() -> 
         assert engine.explain([ItemKey(("a", "w"))])[-1].endswith(
             "no installed plugin brings a driver for items of kind c"
         )
-        assert engine.explain([X])[-1].endswith("a:x: see above, they require each other")
+        assert engine.explain([key("a:x")])[-1].endswith("a:x: see above, they require each other")
         await engine.stop()
 
     run_virtual(story())

@@ -163,7 +163,7 @@ async def live(site: Site, history: list[tuple[Any, ...]]) -> None:
 
 
 @given(st.lists(steps, max_size=30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_whatever_drivers_do_everything_is_as_wanted_once_they_do_their_work(history: list[tuple[Any, ...]]) -> None:
     async def story() -> None:
         site = Site()
@@ -192,7 +192,7 @@ def test_whatever_drivers_do_everything_is_as_wanted_once_they_do_their_work(his
     broken=st.integers(0, 2),
     fault=st.sampled_from([fault for fault in Fault if fault is not Fault.SLOW]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_a_driver_that_breaks_costs_its_own_objects_and_what_stands_on_them(
     before: list[Thing], after: list[Thing], broken: int, fault: Fault
 ) -> None:
