@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from evenet_core.linux.address import Address
+from evenet_core.linux.address import METRIC_MARK, Address
 from evenet_core.linux.daemon import Daemon
 from evenet_core.linux.link import Bridge, PortBridge, Veth
+from evenet_core.linux.linkmark import BRIDGE
+from evenet_core.linux.netlink import MARK
 from evenet_core.linux.nfttext import script
 from evenet_core.linux.route import Route
 from evenet_core.linux.rule import Rule
@@ -50,8 +52,9 @@ def build_by_hand(items: Sequence[Item], directory: Path) -> float:
 def _link(item: Item) -> Iterator[str]:
     match item:
         case Bridge():
-            yield f"link add {item.name} address {item.mac} mtu {item.mtu} up type bridge forward_delay 0"
-            yield f"link set {item.name} alias evenet"
+            yield f"link add {item.name} address {item.mac} type bridge forward_delay 0"
+            yield f'link set {item.name} alias "{BRIDGE}" addrgenmode none'
+            yield f"link set {item.name} mtu {item.mtu} up"
         case PortBridge():
             yield f"link set {item.name} name k{item.name}"
             yield f"link add {item.name} up type bridge forward_delay 0"
@@ -68,14 +71,17 @@ def _link(item: Item) -> Iterator[str]:
 def _ip(item: Item, version: int) -> Iterator[str]:
     match item:
         case Address() if ip_address(item.address).version == version:
-            yield f"address add {item.address}/{item.prefix} dev {item.link} noprefixroute"
+            yield f"address add {item.address}/{item.prefix} dev {item.link} noprefixroute metric {METRIC_MARK}"
         case Route() if ip_network(item.destination).version == version:
             kind, out = ("", f"dev {item.link}") if item.link else ("unreachable", "")
             via = f"via {item.via} onlink" if item.via else ""
             metric = f"metric {item.metric}" if item.metric else ""
-            yield f"route add {kind} {item.destination} {via} {out} table {item.table} {metric}"
+            source = f"src {item.source}" if item.source else ""
+            way = f"{kind} {item.destination} {via} {out} {source}"
+            yield f"route add {way} table {item.table} {metric} protocol {MARK}"
         case Rule() if item.family == version:
-            yield f"rule add {' '.join(_selectors(item))} priority {item.priority} lookup {item.table}"
+            selectors = " ".join(_selectors(item))
+            yield f"rule add {selectors} priority {item.priority} lookup {item.table} protocol {MARK}"
 
 
 def _selectors(item: Rule) -> Iterable[str]:

@@ -39,7 +39,7 @@ def refused_ports(instances: Iterable[NetworkInstance], adapters: Sequence[Adapt
     Of two instances that exclude each other the later one is at fault.
     """
     refused: dict[str, dict[str, str]] = {}
-    users: dict[str, list[tuple[_Use, str]]] = {}  # by label of the port: how it is used, by which instance
+    users: dict[str, dict[_Use, str]] = {}  # by label of the port: how it is used, by which instance first
     carriers = {adapter.vlan.lower for adapter in adapters if adapter.vlan is not None}
     for instance in instances:
         if not instance.active:
@@ -51,7 +51,7 @@ def refused_ports(instances: Iterable[NetworkInstance], adapters: Sequence[Adapt
             if reason:
                 refused.setdefault(instance.key, {})[adapter.label] = reason
             else:
-                users.setdefault(adapter.label, []).append((use, instance.name))
+                users.setdefault(adapter.label, {}).setdefault(use, instance.name)
     return refused
 
 
@@ -80,6 +80,6 @@ def _unfit(adapter: Adapter, use: _Use, carriers: Iterable[str]) -> str:
     return ""
 
 
-def _taken(adapter: Adapter, use: _Use, users: Mapping[str, Sequence[tuple[_Use, str]]]) -> str:
-    holder = next((name for other, name in users.get(adapter.label, ()) if use.excludes(other)), None)
+def _taken(adapter: Adapter, use: _Use, users: Mapping[str, Mapping[_Use, str]]) -> str:
+    holder = next((name for other, name in users.get(adapter.label, {}).items() if use.excludes(other)), None)
     return f"port {adapter.label} is already used by network instance {holder}" if holder is not None else ""

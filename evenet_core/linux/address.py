@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
-from typing import ClassVar
+from operator import itemgetter
+from typing import Any, ClassVar
 
 from evenet_core.linux import netlink
 from evenet_core.linux.batch import NetlinkDriver
+from evenet_core.linux.layout import Layout
 from evenet_core.linux.link import link_key
-from evenet_core.linux.netlink import CREATE, EXCLUSIVE, MARK, Message, NetlinkError, Reply
+from evenet_core.linux.netlink import CREATE, EXCLUSIVE, MARK, Message, Reply
 from evenet_core.linux.rtnl import Rtnl
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Requires
 
@@ -19,11 +20,13 @@ __all__ = ["Address", "AddressDriver", "address_item", "address_key", "address_m
 
 NEWADDR, DELADDR, GETADDR = 20, 21, 22
 _ADDRESS, _LOCAL, _FLAGS, _METRIC, _PROTO = 1, 2, 8, 9, 11
-_METRIC_MARK = 0xE7E7E7  # metric of the prefix route that we do not ask for: it means nothing, but it is kept
+METRIC_MARK = 0xE7E7E7  # metric of the prefix route that we do not ask for: it means nothing, but it is kept
 _NODAD, _TENTATIVE, _NOPREFIXROUTE = 0x02, 0x40, 0x200
 _UNIVERSE, _LINK = 0, 253  # scopes
 _IFADDR = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, index
-_FAMILIES = {4: 2, 6: 10}
+_LAYOUT = Layout(_IFADDR, numbers=(_PROTO, _METRIC), payloads=(_LOCAL, _ADDRESS))
+_EVERY = Message(GETADDR, 0, _IFADDR.pack(0, 0, 0, 0, 0), "addresses")
+_FAMILIES = {4: 2, 16: 10}  # by length of the address
 
 
 def address_key(link: str, address: str) -> ItemKey:
@@ -61,8 +64,7 @@ class AddressDriver(NetlinkDriver):
 
     async def observe(self) -> Iterable[Item]:
         names = await self.link_names()
-        replies = await self.rtnl.dump(Message(GETADDR, 0, _IFADDR.pack(0, 0, 0, 0, 0), "addresses"))
-        return [item for reply in replies if (item := address_item(reply, names)) is not None]
+        return await self.rtnl.dump(_EVERY, _LAYOUT, lambda row: _address(row, names))
 
     async def messages(self, change: Change) -> Sequence[Message]:
         before, after = change.before, change.after
@@ -76,25 +78,34 @@ class AddressDriver(NetlinkDriver):
 
 def address_message(kind: int, item: Address, index: int) -> Message:
     """NEWADDR or DELADDR of an address on the link with this index."""
-    address = ip_address(item.address)
+    address = netlink.address_bytes(item.address)
     flags = _NOPREFIXROUTE | (0 if item.dad else _NODAD)
-    scope = _LINK if address.is_link_local else _UNIVERSE
-    body = _IFADDR.pack(_FAMILIES[address.version], item.prefix, 0, scope, index)
-    body += netlink.raw(_LOCAL, address.packed) + netlink.raw(_ADDRESS, address.packed)
+    scope = _LINK if _is_link_local(address) else _UNIVERSE
+    body = _IFADDR.pack(_FAMILIES[len(address)], item.prefix, 0, scope, index)
+    body += netlink.raw(_LOCAL, address) + netlink.raw(_ADDRESS, address)
     body += netlink.number(_FLAGS, flags) + netlink.number(_PROTO, MARK, 1)
-    body += netlink.number(_METRIC, _METRIC_MARK)
+    body += netlink.number(_METRIC, METRIC_MARK)
     about = f"address {item.address}/{item.prefix} on {item.link}"
     return Message(kind, CREATE | EXCLUSIVE if kind == NEWADDR else 0, body, about)
 
 
-def address_item(reply: Reply, names: dict[int, str]) -> Address | None:
-    """The address that a message speaks of, if it is ours."""
-    if len(reply.body) < _IFADDR.size:
-        raise NetlinkError("an address message that is too short")
-    _, prefix, _, _, index = _IFADDR.unpack_from(reply.body)
-    found = netlink.attributes(reply.body[_IFADDR.size :])
-    address = found.get(_LOCAL, found.get(_ADDRESS))
-    ours = netlink.integer(found.get(_PROTO)) == MARK or netlink.integer(found.get(_METRIC)) == _METRIC_MARK
+def _is_link_local(address: bytes) -> bool:
+    """169.254.0.0/16 and fe80::/10."""
+    return address[:2] == b"\xa9\xfe" if len(address) == 4 else address[0] == 0xFE and address[1] & 0xC0 == 0x80
+
+
+def address_item(reply: Reply, names: Mapping[int, str]) -> Address | None:
+    """The address that a message speaks of, if it is ours.
+
+    :raises NetlinkError: it is not put together as the kernel would.
+    """
+    return _address(_LAYOUT.read(reply.body), names)
+
+
+def _address(row: tuple[Any, ...], names: Mapping[int, str]) -> Address | None:
+    _, prefix, _, _, index, proto, metric, local, peer = row
+    address = local if local is not None else peer
+    ours = proto == MARK or metric == METRIC_MARK
     if not ours or address is None or index not in names:
         return None
     return Address(names[index], netlink.address_text(address), prefix)
@@ -105,6 +116,5 @@ async def addressed_links(rtnl: Rtnl) -> set[int]:
 
     :raises DriverError: the kernel refuses.
     """
-    replies = await rtnl.dump(Message(GETADDR, 0, _IFADDR.pack(0, 0, 0, 0, 0), "addresses"))
-    found = [_IFADDR.unpack_from(reply.body) for reply in replies if len(reply.body) >= _IFADDR.size]
-    return {index for _, _, flags, scope, index in found if scope == _UNIVERSE and not flags & _TENTATIVE}
+    found: list[tuple[int, int, int]] = await rtnl.dump(_EVERY, _LAYOUT, itemgetter(2, 3, 4))
+    return {index for flags, scope, index in found if scope == _UNIVERSE and not flags & _TENTATIVE}

@@ -6,13 +6,14 @@ import errno
 from collections.abc import Iterable, Sequence
 
 from evenet_core.errors import DriverError
-from evenet_core.linux.links import all_links, find_link
+from evenet_core.linux.links import find_link, link_indexes
 from evenet_core.linux.netlink import Message
 from evenet_core.linux.rtnl import Rtnl
 from evenet_core.reconciler.item import Change, Item, Op, Outcome
 
 __all__ = ["NetlinkDriver", "deletes_first"]
 
+MANY = 64  # changes in a batch from which it is cheaper to look at all links once
 _GONE = {errno.ENOENT, errno.ESRCH, errno.ENODEV, errno.EADDRNOTAVAIL}
 
 
@@ -23,7 +24,7 @@ class NetlinkDriver:
 
     def __init__(self, rtnl: Rtnl) -> None:
         self.rtnl = rtnl
-        self._indexes: dict[str, int] = {}  # of the links of this batch
+        self._indexes: dict[str, int] = {}  # of links, as far as this batch knows them
 
     async def observe(self) -> Iterable[Item]:
         raise NotImplementedError
@@ -33,7 +34,7 @@ class NetlinkDriver:
         raise NotImplementedError
 
     async def apply(self, changes: Sequence[Change]) -> Sequence[Outcome]:
-        self._indexes.clear()
+        self._indexes = await link_indexes(self.rtnl) if len(changes) >= MANY else {}
         errors: list[DriverError | None] = [None] * len(changes)
         requests: list[tuple[int, Message]] = []
         for place, change in deletes_first(changes):
@@ -59,7 +60,7 @@ class NetlinkDriver:
 
     async def link_names(self) -> dict[int, str]:
         """Names of all links by index."""
-        return {link.index: link.name for link in (await all_links(self.rtnl)).values()}
+        return {index: name for name, index in (await link_indexes(self.rtnl)).items()}
 
     async def index(self, name: str) -> int:
         """Index of a link, looked up once a batch.

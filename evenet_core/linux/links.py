@@ -6,9 +6,11 @@ import errno
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from evenet_core.errors import DriverError
 from evenet_core.linux import netlink
+from evenet_core.linux.layout import Layout
 from evenet_core.linux.netlink import CREATE, EXCLUSIVE, Message, NetlinkError, Reply
 from evenet_core.linux.rtnl import Rtnl
 
@@ -26,6 +28,7 @@ __all__ = [
     "is_whole",
     "link_called",
     "link_head",
+    "link_indexes",
     "link_message",
     "refusals",
     "veth_info",
@@ -40,16 +43,23 @@ NO_ADDRESS = 1  # IN6_ADDR_GEN_MODE_NONE
 
 _ADDRESS, _IFNAME, _MTU, _MASTER, _LINKINFO, _IFALIAS = 1, 3, 4, 10, 18, 20
 _AF_SPEC, _EXT_MASK, _CARRIER, _PROP_LIST, _ALT_IFNAME = 26, 29, 33, 52, 53
-_WANTED = frozenset({_ADDRESS, _IFNAME, _MTU, _MASTER, _LINKINFO, _IFALIAS, _AF_SPEC, _CARRIER})
 _INFO_KIND, _INFO_DATA = 1, 2
 _BRIDGE_FORWARD_DELAY, _BRIDGE_STP, _BRIDGE_GROUP_FWD_MASK = 1, 5, 9
-_WANTED_OF_BRIDGE = frozenset({_BRIDGE_STP, _BRIDGE_GROUP_FWD_MASK})
 _VETH_PEER = 1
 _NET_NS_FD = 28
-_INET6, _ADDR_GEN_MODE = 10, 8
+_INET, _INET6 = 2, 10
+_INET6_FLAGS, _ADDR_GEN_MODE = 1, 8
 _SKIP_STATISTICS = 1 << 3
 
 _IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
+_LAYOUT = Layout(_IFINFO, (_MTU, _MASTER, _CARRIER), (_ADDRESS, _IFNAME, _LINKINFO, _IFALIAS, _AF_SPEC))
+_NO_HEADER = struct.Struct("=")
+_INFO = Layout(_NO_HEADER, (), (_INFO_KIND, _INFO_DATA))
+_BRIDGE = Layout(_NO_HEADER, (_BRIDGE_STP, _BRIDGE_GROUP_FWD_MASK))
+_FAMILIES = Layout(_NO_HEADER, (), (_INET, _INET6))
+_OF_INET6 = Layout(_NO_HEADER, (_INET6_FLAGS, _ADDR_GEN_MODE))
+_EVERY = Message(GETLINK, 0, _IFINFO.pack(0, 0, 0, 0, 0) + netlink.number(_EXT_MASK, _SKIP_STATISTICS), "links")
+_NAMES = Layout(struct.Struct("=xxxxixxxxxxxx"), (), (_IFNAME,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,33 +86,30 @@ class LinkInfo:
 
 def decode_link(reply: Reply) -> LinkInfo:
     """The link that an RTM_NEWLINK or RTM_DELLINK speaks of."""
-    if len(reply.body) < _IFINFO.size:
-        raise NetlinkError("a link message that is too short")
-    _, _, index, flags, _ = _IFINFO.unpack_from(reply.body)
-    found = netlink.attributes(reply.body[_IFINFO.size :], _WANTED)
-    info = netlink.attributes(found[_LINKINFO]) if _LINKINFO in found else {}
-    kind = netlink.string(info.get(_INFO_KIND))
-    data = netlink.attributes(info[_INFO_DATA], _WANTED_OF_BRIDGE) if kind == "bridge" and _INFO_DATA in info else {}
+    return _link(_LAYOUT.read(reply.body))
+
+
+def _link(row: tuple[Any, ...]) -> LinkInfo:
+    _, _, index, flags, _, mtu, master, carrier, mac, name, about, alias, families = row
+    kind_name, data = _INFO.read(about or b"")
+    kind = netlink.string(kind_name)
+    stp, group_fwd_mask = _BRIDGE.read(data) if kind == "bridge" and data is not None else (0, 0)
+    _, inet6 = _FAMILIES.read(families or b"")
+    _, ipv6_mode = _OF_INET6.read(inet6 or b"")
     return LinkInfo(
         index=index,
-        name=netlink.string(found.get(_IFNAME)),
-        mac=bytes(found.get(_ADDRESS, b"")).hex(":"),
-        mtu=netlink.integer(found.get(_MTU)),
+        name=netlink.string(name),
+        mac=(mac or b"").hex(":"),
+        mtu=mtu,
         up=bool(flags & UP),
-        carrier=bool(netlink.integer(found.get(_CARRIER))),
-        master=netlink.integer(found.get(_MASTER)),
+        carrier=bool(carrier),
+        master=master,
         kind=kind,
-        alias=netlink.string(found.get(_IFALIAS)),
-        stp=bool(netlink.integer(data.get(_BRIDGE_STP))),
-        group_fwd_mask=netlink.integer(data.get(_BRIDGE_GROUP_FWD_MASK)),
-        ipv6_mode=_ipv6_mode(found),
+        alias=netlink.string(alias),
+        stp=bool(stp),
+        group_fwd_mask=group_fwd_mask,
+        ipv6_mode=ipv6_mode,
     )
-
-
-def _ipv6_mode(found: dict[int, memoryview]) -> int:
-    families = netlink.attributes(found[_AF_SPEC], {_INET6}) if _AF_SPEC in found else {}
-    inet6 = netlink.attributes(families[_INET6], {_ADDR_GEN_MODE}) if _INET6 in families else {}
-    return netlink.integer(inet6.get(_ADDR_GEN_MODE))
 
 
 def link_head(reply: Reply) -> tuple[int, bool]:
@@ -126,9 +133,12 @@ def is_whole(reply: Reply) -> bool:
 
 async def all_links(rtnl: Rtnl) -> dict[str, LinkInfo]:
     """Every link of the namespace by name."""
-    body = _IFINFO.pack(0, 0, 0, 0, 0) + netlink.number(_EXT_MASK, _SKIP_STATISTICS)
-    links = [decode_link(reply) for reply in await rtnl.dump(Message(GETLINK, 0, body, "links"))]
-    return {link.name: link for link in links}
+    return {link.name: link for link in await rtnl.dump(_EVERY, _LAYOUT, _link)}
+
+
+async def link_indexes(rtnl: Rtnl) -> dict[str, int]:
+    """Index of every link of the namespace by name."""
+    return {netlink.string(name): index for index, name in await rtnl.dump(_EVERY, _NAMES, tuple)}
 
 
 async def find_link(rtnl: Rtnl, which: str | int) -> LinkInfo | None:

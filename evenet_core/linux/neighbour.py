@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from evenet_core.linux import netlink
 from evenet_core.linux.batch import NetlinkDriver
+from evenet_core.linux.layout import Layout
 from evenet_core.linux.link import link_key
-from evenet_core.linux.netlink import CREATE, MARK, REPLACE, Message, NetlinkError, Reply
+from evenet_core.linux.netlink import CREATE, MARK, REPLACE, Message, Reply
 from evenet_core.reconciler.item import Change, Item, ItemKey, Requires
 
 __all__ = ["Neighbour", "NeighbourDriver", "neighbour_item", "neighbour_message"]
@@ -19,6 +20,7 @@ NEWNEIGH, DELNEIGH, GETNEIGH = 28, 29, 30
 _DST, _LLADDR, _PROTOCOL = 1, 2, 12
 _PERMANENT = 0x80
 _NDMSG = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
+_LAYOUT = Layout(_NDMSG, numbers=(_PROTOCOL,), payloads=(_DST, _LLADDR))
 _FAMILIES = {4: 2, 16: 10}  # by length of the address
 
 
@@ -51,8 +53,8 @@ class NeighbourDriver(NetlinkDriver):
 
     async def observe(self) -> Iterable[Item]:
         names = await self.link_names()
-        replies = await self.rtnl.dump(Message(GETNEIGH, 0, _NDMSG.pack(0, 0, 0, 0, 0), "neighbours"))
-        return [item for reply in replies if (item := neighbour_item(reply, names)) is not None]
+        everyone = Message(GETNEIGH, 0, _NDMSG.pack(0, 0, 0, 0, 0), "neighbours")
+        return await self.rtnl.dump(everyone, _LAYOUT, lambda row: _neighbour(row, names))
 
     async def messages(self, change: Change) -> Sequence[Message]:
         item = change.item
@@ -73,13 +75,17 @@ def neighbour_message(kind: int, item: Neighbour, index: int) -> Message:
     return Message(NEWNEIGH, CREATE | REPLACE, body, about)
 
 
-def neighbour_item(reply: Reply, names: dict[int, str]) -> Neighbour | None:
-    """The neighbour that a message speaks of, if it is ours."""
-    if len(reply.body) < _NDMSG.size:
-        raise NetlinkError("a neighbour message that is too short")
-    _, index, state, _, _ = _NDMSG.unpack_from(reply.body)
-    found = netlink.attributes(reply.body[_NDMSG.size :])
-    if netlink.integer(found.get(_PROTOCOL)) != MARK or _DST not in found or index not in names:
+def neighbour_item(reply: Reply, names: Mapping[int, str]) -> Neighbour | None:
+    """The neighbour that a message speaks of, if it is ours.
+
+    :raises NetlinkError: it is not put together as the kernel would.
+    """
+    return _neighbour(_LAYOUT.read(reply.body), names)
+
+
+def _neighbour(row: tuple[Any, ...], names: Mapping[int, str]) -> Neighbour | None:
+    _, index, state, _, _, protocol, address, mac = row
+    if protocol != MARK or address is None or index not in names:
         return None
-    mac = bytes(found.get(_LLADDR, b"")).hex(":") if state & _PERMANENT else ""  # one that somebody made forgettable
-    return Neighbour(names[index], netlink.address_text(found[_DST]), mac)
+    known = (mac or b"").hex(":") if state & _PERMANENT else ""  # one that somebody made forgettable
+    return Neighbour(names[index], netlink.address_text(address), known)

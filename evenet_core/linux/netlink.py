@@ -24,6 +24,7 @@ __all__ = [
     "address_text",
     "attributes",
     "encode",
+    "messages",
     "nested",
     "number",
     "refusal",
@@ -42,9 +43,9 @@ NLM_F_CAPPED, NLM_F_ACK_TLVS = 0x100, 0x200
 NLMSGERR_ATTR_MSG = 1
 
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
-_ATTRIBUTE = struct.Struct("=HH")
+ATTRIBUTE = struct.Struct("=HH")
 _NESTED = 0x8000
-_TYPE_MASK = 0x3FFF
+TYPE_MASK = 0x3FFF
 _FORMATS = {1: struct.Struct("=B"), 2: struct.Struct("=H"), 4: struct.Struct("=I")}
 
 
@@ -82,7 +83,7 @@ def encode(message: Message, sequence: int, flags: int = 0) -> bytes:
 
 def _attribute(kind: int, payload: bytes) -> bytes:
     length = 4 + len(payload)
-    return _ATTRIBUTE.pack(length, kind) + payload + b"\0" * (-length % 4)
+    return ATTRIBUTE.pack(length, kind) + payload + b"\0" * (-length % 4)
 
 
 def raw(kind: int, payload: bytes) -> bytes:
@@ -125,7 +126,8 @@ def address_text(payload: bytes | memoryview) -> str:
     if len(payload) == 4:
         return socket.inet_ntop(socket.AF_INET, payload)
     if len(payload) == 16:
-        return str(IPv6Address(bytes(payload)))
+        written = socket.inet_ntop(socket.AF_INET6, payload)
+        return written if "." not in written else str(IPv6Address(bytes(payload)))
     raise NetlinkError(f"an address of {len(payload)} bytes")
 
 
@@ -152,12 +154,12 @@ def attributes(data: memoryview, wanted: Container[int] | None = None) -> dict[i
     :raises NetlinkError: lengths that do not add up.
     """
     found: dict[int, memoryview] = {}
-    place, end, unpack = 0, len(data), _ATTRIBUTE.unpack_from
+    place, end, unpack = 0, len(data), ATTRIBUTE.unpack_from
     while place + 4 <= end:
         length, kind = unpack(data, place)
         if length < 4 or place + length > end:
             raise NetlinkError(f"an attribute of {length} bytes where {end - place} are left")
-        kind &= _TYPE_MASK
+        kind &= TYPE_MASK
         if wanted is None or kind in wanted:
             found[kind] = data[place + 4 : place + length]
         place += (length + 3) & ~3
@@ -166,21 +168,31 @@ def attributes(data: memoryview, wanted: Container[int] | None = None) -> dict[i
     return found
 
 
+def messages(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
+    """Of each message of a datagram: type, flags, sequence number, and where its body starts and ends.
+
+    :raises NetlinkError: lengths that do not add up.
+    """
+    place, size, unpack = 0, len(data), HEADER.unpack_from
+    while place + 16 <= size:
+        length, kind, flags, sequence, _ = unpack(data, place)
+        end = place + length
+        if length < 16 or end > size:
+            raise NetlinkError(f"a message of {length} bytes where {size - place} are left")
+        yield kind, flags, sequence, place + 16, end
+        place = (end + 3) & ~3
+    if place < size:
+        raise NetlinkError(f"{size - place} bytes after the last message")
+
+
 def replies(data: bytes) -> Iterator[Reply]:
     """The messages of one datagram.
 
     :raises NetlinkError: lengths that do not add up.
     """
     view = memoryview(data)
-    place = 0
-    while place + HEADER.size <= len(view):
-        length, kind, flags, sequence, _ = HEADER.unpack_from(view, place)
-        if length < HEADER.size or place + length > len(view):
-            raise NetlinkError(f"a message of {length} bytes where {len(view) - place} are left")
-        yield Reply(kind, flags, sequence, view[place + HEADER.size : place + length])
-        place += length + (-length % 4)
-    if place < len(view):
-        raise NetlinkError(f"{len(view) - place} bytes after the last message")
+    for kind, flags, sequence, start, end in messages(data):
+        yield Reply(kind, flags, sequence, view[start:end])
 
 
 def refusal(reply: Reply, about: str) -> DriverError | None:

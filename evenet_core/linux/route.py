@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any, ClassVar
 
 from evenet_core.linux import netlink
 from evenet_core.linux.address import address_key
 from evenet_core.linux.batch import NetlinkDriver
+from evenet_core.linux.layout import Layout
 from evenet_core.linux.link import link_key
-from evenet_core.linux.netlink import CREATE, MARK, REPLACE, Message, NetlinkError, Reply
+from evenet_core.linux.netlink import CREATE, MARK, REPLACE, Message, Reply
 from evenet_core.reconciler.item import Change, Item, ItemKey, Requires
 
 __all__ = ["Route", "RouteDriver", "route_item", "route_message"]
@@ -23,6 +25,8 @@ _UNIVERSE, _LINK, _NOWHERE = 0, 253, 255  # scopes
 _COMPAT = 252  # in the header's byte for tables above 255
 _ONLINK = 4
 _RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst, src, tos, table, protocol, scope, type, flags
+_LAYOUT = Layout(_RTMSG, numbers=(_TABLE, _OIF, _PRIORITY), payloads=(_DST, _GATEWAY, _PREFSRC))
+_frequent = lru_cache(256)(netlink.address_text)  # gateways and sources: few of many routes
 _FAMILIES = {4: 2, 6: 10}
 _VERSIONS = {2: 4, 10: 6}
 _DEFAULTS = {4: "0.0.0.0", 6: "::"}
@@ -77,8 +81,8 @@ class RouteDriver(NetlinkDriver):
 
     async def observe(self) -> Iterable[Item]:
         names = await self.link_names()
-        replies = await self.rtnl.dump(Message(GETROUTE, 0, _RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0), "routes"))
-        return [item for reply in replies if (item := route_item(reply, names)) is not None]
+        ours = Message(GETROUTE, 0, _RTMSG.pack(0, 0, 0, 0, 0, MARK, 0, 0, 0), "routes")
+        return await self.rtnl.dump(ours, _LAYOUT, lambda row: _route(row, names))
 
     async def messages(self, change: Change) -> Sequence[Message]:
         item = change.item
@@ -119,21 +123,30 @@ def route_message(kind: int, item: Route, index: int) -> Message:
     return Message(kind, CREATE | REPLACE if kind == NEWROUTE else 0, body, about)
 
 
-def route_item(reply: Reply, names: dict[int, str]) -> Route | None:
-    """The route that a message speaks of, if it is ours."""
-    if len(reply.body) < _RTMSG.size:
-        raise NetlinkError("a route message that is too short")
-    family, prefix, _, _, table, protocol, _, kind, _ = _RTMSG.unpack_from(reply.body)
+def route_item(reply: Reply, names: Mapping[int, str]) -> Route | None:
+    """The route that a message speaks of, if it is ours.
+
+    :raises NetlinkError: it is not put together as the kernel would.
+    """
+    return _route(_LAYOUT.read(reply.body), names)
+
+
+def _route(row: tuple[Any, ...], names: Mapping[int, str]) -> Route | None:
+    family, prefix, _, _, short, protocol, _, kind, _, table, oif, metric, to, via, source = row
     if protocol != MARK or kind not in (_UNICAST, _UNREACHABLE) or family not in _VERSIONS:
         return None
-    version = _VERSIONS[family]
-    found = netlink.attributes(reply.body[_RTMSG.size :])
-    destination = netlink.address_text(found[_DST]) if _DST in found else _DEFAULTS[version]
-    return Route(
-        netlink.integer(found.get(_TABLE), table),
-        f"{destination}/{prefix}",
-        names.get(netlink.integer(found.get(_OIF)), "") if kind == _UNICAST else "",
-        netlink.address_text(found[_GATEWAY]) if _GATEWAY in found else "",
-        netlink.address_text(found[_PREFSRC]) if _PREFSRC in found else "",
-        netlink.integer(found.get(_PRIORITY)),
-    )
+    destination = netlink.address_text(to) if to is not None else _DEFAULTS[_VERSIONS[family]]
+    route: Route = _new(Route)  # there may be many: this takes half the time of a frozen dataclass's __init__
+    _set_table(route, table or short)
+    _set_destination(route, f"{destination}/{prefix}")
+    _set_link(route, names.get(oif, "") if kind == _UNICAST else "")
+    _set_via(route, _frequent(via) if via is not None else "")
+    _set_source(route, _frequent(source) if source is not None else "")
+    _set_metric(route, 0 if metric == _IPV6_METRIC and family == _FAMILIES[6] else metric)
+    return route
+
+
+_new = object.__new__
+_set_table, _set_destination, _set_link, _set_via, _set_source, _set_metric = (
+    getattr(Route, field.name).__set__ for field in fields(Route)
+)

@@ -10,9 +10,11 @@ import asyncio
 import errno
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from evenet_core.errors import DriverError
+from evenet_core.linux.layout import Layout
 from evenet_core.linux.netlink import (
     ACK,
     DUMP,
@@ -23,6 +25,7 @@ from evenet_core.linux.netlink import (
     NetlinkError,
     Reply,
     encode,
+    messages,
     refusal,
     replies,
 )
@@ -39,6 +42,8 @@ DUMP_TRIES = 10  # dumps that a change interrupted are repeated
 SOL_NETLINK = 270
 NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 10, 11, 12
 SO_RCVBUFFORCE = 33
+
+T = TypeVar("T")
 
 
 def open_socket(protocol: int, groups: Sequence[int] = (), namespace: int | str | None = None) -> socket.socket:
@@ -130,13 +135,13 @@ class Rtnl:
                     results[place] = refusal(reply, messages[place].about)
         return results if complete else [error or DriverError("kernel: netlink: no answer") for error in results]
 
-    async def dump(self, message: Message) -> list[Reply]:
-        """Everything of one type that exists.
+    async def dump(self, message: Message, layout: Layout, make: Callable[[tuple[Any, ...]], T | None]) -> list[T]:
+        """Everything of one type that exists: what `make` makes of what the layout reads, and None is left out.
 
         :raises DriverError: the kernel refuses, or things change faster than they can be read.
         """
         for _ in range(DUMP_TRIES):
-            found, interrupted = self._dump_once(message)
+            found, interrupted = self._dump_once(message, layout, make)
             if not interrupted:
                 return found
             await asyncio.sleep(0)
@@ -159,21 +164,28 @@ class Rtnl:
                     raise error
                 return None
 
-    def _dump_once(self, message: Message) -> tuple[list[Reply], bool]:
+    def _dump_once(
+        self, message: Message, layout: Layout, make: Callable[[tuple[Any, ...]], T | None]
+    ) -> tuple[list[T], bool]:
         self._ask(message, DUMP)
-        found: list[Reply] = []
-        interrupted = False
+        found: list[T] = []
+        read, sequence, all_flags = layout.read, self._sequence, 0
         while True:
-            for reply in replies(self._receive()):
-                if reply.sequence != self._sequence:
+            data = self._receive()
+            for kind, flags, number, start, end in messages(data):
+                if number != sequence:
                     continue
-                interrupted = interrupted or bool(reply.flags & DUMP_INTERRUPTED)
-                if reply.type == NLMSG_DONE:
-                    _check_done(reply, message.about)
-                    return found, interrupted
-                if reply.type == NLMSG_ERROR:
+                all_flags |= flags
+                if kind > NLMSG_DONE:
+                    made = make(read(data, start, end))
+                    if made is not None:
+                        found.append(made)
+                elif kind == NLMSG_DONE:
+                    _check_done(data[start:end], message.about)
+                    return found, bool(all_flags & DUMP_INTERRUPTED)
+                elif kind == NLMSG_ERROR:
+                    reply = Reply(kind, flags, number, memoryview(data)[start:end])
                     raise refusal(reply, message.about) or NetlinkError("an acknowledgement instead of a dump")
-                found.append(reply)
 
     def _ask(self, message: Message, flags: int = 0) -> None:
         self._sequence += 1
@@ -194,6 +206,6 @@ def _failed(error: OSError) -> DriverError:
     return DriverError(f"kernel: netlink: {error.strerror}", errno=error.errno or 0)
 
 
-def _check_done(reply: Reply, about: str) -> None:
-    if len(reply.body) >= 4 and (code := -struct.unpack_from("=i", reply.body)[0]) > 0:
+def _check_done(body: bytes, about: str) -> None:
+    if len(body) >= 4 and (code := -struct.unpack_from("=i", body)[0]) > 0:
         raise DriverError(f"kernel: {about}: dump failed", errno=code)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_network
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from evenet_core.linux import netlink
 from evenet_core.linux.batch import NetlinkDriver
-from evenet_core.linux.netlink import CREATE, EXCLUSIVE, MARK, Message, NetlinkError, Reply
+from evenet_core.linux.layout import Layout
+from evenet_core.linux.netlink import CREATE, EXCLUSIVE, MARK, Message, Reply
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op
 
 __all__ = ["Rule", "RuleDriver", "rule_item", "rule_message"]
@@ -20,6 +20,7 @@ _DST, _SRC, _IIF, _PRIORITY, _FWMARK, _TABLE, _FWMASK, _OIF, _PROTOCOL = 1, 2, 3
 _TO_TABLE = 1
 _COMPAT = 252
 _HEADER = struct.Struct("=BBBBBBBBI")  # family, dst, src, tos, table, 0, 0, action, flags
+_LAYOUT = Layout(_HEADER, numbers=(_PROTOCOL, _PRIORITY, _TABLE, _FWMARK, _FWMASK), payloads=(_SRC, _DST, _IIF, _OIF))
 _FAMILIES = {4: 2, 6: 10}
 _VERSIONS = {2: 4, 10: 6}
 
@@ -74,11 +75,11 @@ class RuleDriver(NetlinkDriver):
     kinds: tuple[str, ...] = ("rule",)
 
     async def observe(self) -> Iterable[Item]:
-        rules = []
+        rules: list[Rule] = []
         for family in _VERSIONS:
             body = _HEADER.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
-            rules += await self.rtnl.dump(Message(GETRULE, 0, body, "rules"))
-        return [item for reply in rules if (item := rule_item(reply)) is not None]
+            rules += await self.rtnl.dump(Message(GETRULE, 0, body, "rules"), _LAYOUT, _rule)
+        return rules
 
     async def messages(self, change: Change) -> Sequence[Message]:
         messages = []
@@ -91,12 +92,12 @@ class RuleDriver(NetlinkDriver):
 
 def rule_message(kind: int, item: Rule) -> Message:
     """NEWRULE or DELRULE of a rule."""
-    source = ip_network(item.source) if item.source else None
-    destination = ip_network(item.destination) if item.destination else None
+    source, source_length = _network(item.source)
+    destination, length = _network(item.destination)
     body = _HEADER.pack(
         _FAMILIES[item.family],
-        destination.prefixlen if destination else 0,
-        source.prefixlen if source else 0,
+        length,
+        source_length,
         0,
         item.table if item.table < 256 else _COMPAT,
         0,
@@ -107,9 +108,9 @@ def rule_message(kind: int, item: Rule) -> Message:
     body += netlink.number(_PRIORITY, item.priority) + netlink.number(_TABLE, item.table)
     body += netlink.number(_PROTOCOL, MARK, 1)
     if source:
-        body += netlink.raw(_SRC, source.network_address.packed)
+        body += netlink.raw(_SRC, source)
     if destination:
-        body += netlink.raw(_DST, destination.network_address.packed)
+        body += netlink.raw(_DST, destination)
     if item.iif:
         body += netlink.text(_IIF, item.iif)
     if item.oif:
@@ -120,22 +121,33 @@ def rule_message(kind: int, item: Rule) -> Message:
     return Message(kind, CREATE | EXCLUSIVE if kind == NEWRULE else 0, body, about)
 
 
+def _network(text: str) -> tuple[bytes, int]:
+    """Address and prefix length; nothing of no text."""
+    address, _, length = text.partition("/")
+    return (netlink.address_bytes(address), int(length)) if text else (b"", 0)
+
+
 def rule_item(reply: Reply) -> Rule | None:
-    """The rule that a message speaks of, if it is ours."""
-    if len(reply.body) < _HEADER.size:
-        raise NetlinkError("a rule message that is too short")
-    family, to, source, _, table, _, _, action, _ = _HEADER.unpack_from(reply.body)
-    found = netlink.attributes(reply.body[_HEADER.size :])
-    if netlink.integer(found.get(_PROTOCOL)) != MARK or action != _TO_TABLE or family not in _VERSIONS:
+    """The rule that a message speaks of, if it is ours.
+
+    :raises NetlinkError: it is not put together as the kernel would.
+    """
+    return _rule(_LAYOUT.read(reply.body))
+
+
+def _rule(row: tuple[Any, ...]) -> Rule | None:
+    family, to_length, length, _, short, _, _, action, _, *numbers, source, to, iif, oif = row
+    protocol, priority, table, mark, mask = numbers
+    if protocol != MARK or action != _TO_TABLE or family not in _VERSIONS:
         return None
     return Rule(
         _VERSIONS[family],
-        netlink.integer(found.get(_PRIORITY)),
-        netlink.integer(found.get(_TABLE), table),
-        f"{netlink.address_text(found[_SRC])}/{source}" if _SRC in found else "",
-        f"{netlink.address_text(found[_DST])}/{to}" if _DST in found else "",
-        netlink.string(found.get(_IIF)),
-        netlink.string(found.get(_OIF)),
-        netlink.integer(found.get(_FWMARK)),
-        netlink.integer(found.get(_FWMASK)),
+        priority,
+        table or short,
+        f"{netlink.address_text(source)}/{length}" if source is not None else "",
+        f"{netlink.address_text(to)}/{to_length}" if to is not None else "",
+        netlink.string(iif),
+        netlink.string(oif),
+        mark,
+        mask,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_interface
+from functools import lru_cache
+from ipaddress import ip_interface
 
 from evenet_core.model.instances import NetworkInstance
 from evenet_core.model.values import DhcpRange, IPAddress, IPInterface, IPNetwork
@@ -20,16 +21,21 @@ __all__ = [
 MIN_ADDRESSES = 4  # network, gateway, one app, broadcast
 HALVED_FROM = 16  # addresses: from here on the lower half is left to static addresses
 MAX_RANGE = 1 << 16  # addresses handed out by one instance
+KNOWN = 4096  # subnets of which is remembered what was worked out: many ask, and arithmetic with addresses is slow
 
 
 def subnet_problem(instance: NetworkInstance) -> str:
     """Why the instance's subnet cannot be served; empty if it can."""
-    subnet = instance.subnet
-    if subnet is None:
+    if instance.subnet is None:
         return "a local network instance needs a subnet"
+    return _problem(instance.subnet, instance.gateway, instance.dhcp_range)
+
+
+@lru_cache(KNOWN)
+def _problem(subnet: IPNetwork, given: IPAddress | None, asked: DhcpRange | None) -> str:
     if subnet.num_addresses < MIN_ADDRESSES:
         return f"subnet {subnet} is too small; it needs at least {MIN_ADDRESSES} addresses"
-    own, pool = gateway(instance), dhcp_range(instance)
+    own, pool = given or _nth(subnet, 1), _range(subnet, given, asked)
     if own not in subnet:
         return f"gateway {own} is outside of subnet {subnet}"
     if own in addresses_of_all(subnet):
@@ -55,8 +61,12 @@ def gateway_interface(instance: NetworkInstance) -> IPInterface:
 
 def dhcp_range(instance: NetworkInstance) -> DhcpRange:
     """Addresses handed out, by default the upper half of the subnet; corrected as EVE corrects them."""
-    subnet, own = _subnet(instance), gateway(instance)
-    pool = instance.dhcp_range or _default_range(subnet)
+    return _range(_subnet(instance), instance.gateway, instance.dhcp_range)
+
+
+@lru_cache(KNOWN)
+def _range(subnet: IPNetwork, given: IPAddress | None, asked: DhcpRange | None) -> DhcpRange:
+    own, pool = given or _nth(subnet, 1), asked or _default_range(subnet)
     if pool.start not in subnet or pool.end not in subnet:
         return pool  # nothing to be corrected: `subnet_problem` refuses it
     start, end = int(pool.start), int(pool.end)
@@ -93,4 +103,4 @@ def _subnet(instance: NetworkInstance) -> IPNetwork:
 
 
 def _nth(subnet: IPNetwork, n: int) -> IPAddress:
-    return ip_address(subnet.network_address + n)
+    return subnet.network_address + n

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_the_value_found_is_on_disk_before_it_is_changed(tmp_path: Path) -> None
     seen: list[object] = []
 
     class Watched(SysctlDriver):
-        def _carry_out(self, change: Change, known: dict[str, tuple[str, str]]) -> None:
+        def _carry_out(self, *given: Any) -> None:
             seen.append(json.loads((state / "sysctl.json").read_text()))
 
     asyncio.run(create(Watched(state, root), Sysctl("net/one", "1")))

@@ -292,6 +292,18 @@ def test_an_ipv6_address_has_one_form_in_items_and_from_the_kernel(address: str)
     assert address_item(as_reply(address_message(NEWADDR, item, 7)), NAMES) == item
 
 
+@given(st.ip_addresses())
+def test_an_address_is_written_as_the_module_ipaddress_writes_it(address: Any) -> None:
+    assert netlink.address_text(address.packed) == str(address)
+
+
+@given(st.ip_addresses())
+def test_an_address_is_of_the_link_only_if_the_module_ipaddress_says_so(address: Any) -> None:
+    scope = read(ifaddrmsg, address_message(NEWADDR, Address("eth0", str(address), 32), 7))["scope"]
+
+    assert scope == (253 if address.is_link_local else 0)
+
+
 @given(ipv4 | ipv6, st.integers(0, 32))
 def test_every_address_is_read_as_it_was_written(address: str, prefix: int) -> None:
     item = Address("eth0", address, prefix)
