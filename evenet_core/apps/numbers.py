@@ -48,14 +48,12 @@ class Numbers:
     ) -> tuple[Numbers, dict[str, int]]:
         """Numbers of many keys, in their order. A key for which none is left is not in the answer."""
         before = self.pools.get(pool, {})
-        entries, given, missing = dict(before), dict[str, int](), list[str]()
-        for key in dict.fromkeys(keys):
-            number, _ = before.get(key, (low - 1, 0))
-            if low <= number <= high:
-                entries[key], given[key] = (number, 0), number
-            else:
-                entries.pop(key, None)
-                missing.append(key)
+        asked, none = dict.fromkeys(keys), (low - 1, 0)
+        given = {key: number for key in asked if low <= (number := before.get(key, none)[0]) <= high}
+        missing = [key for key in asked if key not in given]
+        entries = {**before, **{key: (number, 0) for key, number in given.items()}}
+        for key in missing:
+            entries.pop(key, None)
         if missing:
             taken = {number for number, _ in entries.values()}
             order = range(high, low - 1, -1) if highest else range(low, high + 1)

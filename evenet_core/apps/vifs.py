@@ -8,8 +8,7 @@ depends on the interface's own name only, so that it stays when interfaces are a
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evenet_core.apps.macs import vif_mac
@@ -46,21 +45,22 @@ def resolve_vifs(
     :param known: what was resolved before; an instance in which nothing has changed has the very same interfaces.
     """
     known = known if known is not None else Known()
-    instances = {i.name: i for i in config.network_instances} | {i.key: i for i in config.network_instances}
-    numbers = numbers.keep("bridge", [i.key for i in config.network_instances])
+    instances = {instance.key: instance for instance in config.network_instances}
+    numbers = numbers.keep("bridge", instances.keys())
     numbers = numbers.without(_forgotten(numbers))
-    keys = [app.key for app in config.apps]
+    keys = known.keys_of(config.apps)
     numbers, apps = numbers.keep("app", keys).allocate_all("app", keys, 1, MAX_APPS)
-    members: dict[str, list[_Member]] = defaultdict(list)
+    members: dict[str, list[_Member]] = {key: [] for key in instances}
+    called = {instance.name: members[key] for key, instance in instances.items()} | members
     for app, key in zip(config.apps, keys, strict=True):
         for member in known.members_of(app, key, apps.get(key, 0)):
-            instance = instances.get(member.interface.network_instance)
-            if instance is not None:
-                members[instance.key].append(member)
-    known.forget_all_but(keys, instances)
+            fellows = called.get(member.interface.network_instance)
+            if fellows is not None:
+                fellows.append(member)
+    known.forget_all_but(config.apps, keys, instances)
     found: dict[str, tuple[Vif, ...]] = {}
-    for instance in config.network_instances:
-        key, bridge = instance.key, numbers.get("bridge", instance.key) or 0
+    for key, instance in instances.items():
+        bridge = numbers.get("bridge", key) or 0
         given = _Given(instance, bridge, settings, tuple(members[key]))
         before = known.instances.get(key)
         if before is None or before.given != given or not before.holds(numbers):
@@ -112,6 +112,12 @@ class Known:
     def __init__(self) -> None:
         self.instances: dict[str, _Resolution] = {}
         self._apps: dict[str, tuple[App, int, tuple[_Member, ...]]] = {}
+        self._keys: dict[int, tuple[App, str]] = {}  # by id of an app, which is held here so that nobody else has it
+
+    def keys_of(self, apps: Sequence[App]) -> list[str]:
+        """The key of each: there are thousands, and most were asked before."""
+        known = self._keys
+        return [known[id(app)][1] if id(app) in known else app.key for app in apps]
 
     def members_of(self, app: App, key: str, number: int) -> tuple[_Member, ...]:
         """An app's interfaces in their order; none if it is not active."""
@@ -123,10 +129,11 @@ class Known:
         self._apps[key] = app, number, members
         return members
 
-    def forget_all_but(self, apps: Collection[str], instances: Container[str]) -> None:
+    def forget_all_but(self, apps: Sequence[App], keys: Sequence[str], instances: Container[str]) -> None:
         """The others are gone."""
+        self._keys = {id(app): (app, key) for app, key in zip(apps, keys, strict=True)}
         if len(self._apps) > len(apps):
-            for gone in self._apps.keys() - set(apps):
+            for gone in self._apps.keys() - set(keys):
                 del self._apps[gone]
         for gone in [key for key in self.instances if key not in instances]:
             del self.instances[gone]

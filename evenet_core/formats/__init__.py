@@ -12,6 +12,7 @@
 | `eve/`, `dpc.py`, `dpcport.py`, `properties.py` | EVE's formats, each object a table |
 | `mapping.py`, `convert.py` | what those tables are made of |
 | `typed.py`, `salvage.py`, `words.py` | plain values to the model's; what is wrong with types, in words |
+| `sharing.py` | what was read before is not another object |
 | `rules/` | what is wrong with the meaning of a config, whatever its format |
 | `fields.py` | reads foreign objects field by field (of the lab) |
 """

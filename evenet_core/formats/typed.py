@@ -14,10 +14,13 @@ import msgspec
 from msgspec import inspect
 
 from evenet_core.formats.report import Report
+from evenet_core.formats.sharing import Sharing
+from evenet_core.model.config import DeviceConfig
 from evenet_core.model.plain import from_plain
 
 __all__ = ["LONGEST_TEXT", "clean_lines", "clean_text", "typed"]
 
+_sharing = Sharing()
 LONGEST_TEXT = 4096  # characters, where the model says nothing
 
 T = TypeVar("T")
@@ -29,7 +32,8 @@ def typed(document: Any, type_: type[T], report: Report) -> T:
     reason = "holds unknown keys or characters"
     if _tidy(cast(Hashable, type_))(document):
         try:
-            return from_plain(document, type_)
+            value = from_plain(document, type_)
+            return cast(T, _sharing.shared(value, document)) if isinstance(value, DeviceConfig) else value
         except (msgspec.ValidationError, ValueError) as error:
             reason = str(error)
     from evenet_core.formats.salvage import salvage  # noqa: PLC0415  good documents do without

@@ -16,6 +16,7 @@ __all__ = ["DEVICE", "ObjectId", "Objects"]
 
 ObjectId: TypeAlias = tuple[str, ...]
 DEVICE: ObjectId = ("device",)
+_VIF = -2  # place of the interface in the inputs of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,10 @@ class Objects:
         # rivals are made by two instances alone, without any port
         self._rivals: Mapping[str, str] = before._rivals if before and same else conflicts(config.network_instances, ())
         self._groups: dict[str, _Group] = {}
-        self.values: dict[ObjectId, Any] = {DEVICE: (adapters, config.settings, _host_names(inputs))}
+        self._own: dict[ObjectId, Any] = {DEVICE: (adapters, config.settings, _host_names(inputs))}
         for adapter in adapters:
-            self.values["adapter", adapter.label] = (adapter, config.settings)
+            self._own["adapter", adapter.label] = (adapter, config.settings)
+        self.values = dict(self._own)
         speaking = tuple((a.label, a.ifname, a.ip, a.addresses) for a in adapters if a.has_ip)
         for key, given, vifs in self._given(speaking):
             known = before._groups.get(key) if before is not None else None
@@ -52,11 +54,18 @@ class Objects:
     def changed_since(self, before: Objects) -> set[ObjectId]:
         """Names of the objects that are new, or whose inputs are others."""
         known, nothing = before.values, object()
+        values = dict(self._own)
+        for key, group in self._groups.items():
+            if before._groups.get(key) is not group:
+                values |= group.values
         return {
-            name
-            for name, value in self.values.items()
-            if (old := known.get(name, nothing)) is not value and old != value
+            name for name, value in values.items() if (old := known.get(name, nothing)) is not value and old != value
         }
+
+    def vif(self, name: ObjectId) -> Vif:
+        """The interface of this name."""
+        vif: Vif = self.values[name][_VIF]
+        return vif
 
     def _stands_on(self, inputs: Inputs) -> bool:
         own = self._inputs

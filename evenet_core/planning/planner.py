@@ -46,7 +46,6 @@ class Planner:
         self.errors: dict[ObjectId, list[str]] = {}
         self.instances: dict[str, Instance] = {}
         self._by_key: dict[str, NetworkInstance] = {}
-        self._vifs: dict[ObjectId, Vif] = {}
         self._adapters: dict[str, Adapter] = {}
         self.objects = Objects(self.inputs)
         self._resolved: dict[str, tuple[Mapping[str, Any], Instance]] = {}  # with the facts that it was made of
@@ -63,7 +62,6 @@ class Planner:
         changed = after.changed_since(before)
         self._by_key = {instance.key: instance for instance in inputs.config.network_instances}
         self._adapters = {adapter.label: adapter for adapter in inputs.adapters}
-        self._vifs = {("vif", vif.app_key, vif.name): vif for vifs in inputs.vifs.values() for vif in vifs}
         for _, key in (name for name in changed if name[0] == "instance"):
             self._resolved.pop(key, None)
         for gone in before.values.keys() - after.values.keys():
@@ -82,7 +80,7 @@ class Planner:
                 instance = self.instances[key] = self.resolve(key, facts)
                 return self._once(name, (instance,), facts, self._plan_instance)
             case ("vif", *_):
-                vif = self._vifs[name]
+                vif = self.objects.vif(name)
                 instance = self._seen_by_vifs(self.resolve(vif.instance, facts))
                 return self._once(name, (instance, vif), facts, self._plan_vif)
         answers = _Answers()
