@@ -19,7 +19,8 @@ from evenet_core.linux.linkmark import found_port, is_veth
 from evenet_core.linux.links import LinkInfo, all_links, decode_link, is_whole, link_head
 from evenet_core.linux.listen import discard, waiting
 from evenet_core.linux.neighbour import neighbour_item
-from evenet_core.linux.netlink import NetlinkError, Reply, number, replies
+from evenet_core.linux.netlink import REPLACE, NetlinkError, Reply, number, replies
+from evenet_core.linux.procfs import process_name
 from evenet_core.linux.route import route_item
 from evenet_core.linux.rtnl import Rtnl, open_socket
 from evenet_core.linux.rule import rule_item
@@ -32,7 +33,7 @@ __all__ = ["LinkWatcher", "NetlinkMonitor"]
 
 # RTNLGRP_*: link, neighbour, addresses, routes and rules of both families
 GROUPS = (1, 3, 5, 7, 8, 9, 11, 19)
-NEWLINK, DELLINK, DELADDR = 16, 17, 21
+NEWLINK, DELLINK, DELADDR, NEWROUTE = 16, 17, 21, 24
 KINDS = ("link", "address", "route", "rule", "neighbour")
 FEATURES_CHANGED = number(44, 2)  # IFLA_EVENT: IFLA_EVENT_FEATURES
 
@@ -56,7 +57,7 @@ class _Burst:
     features: set[int] = field(default_factory=set)  # an offload came or went
     others: list[Reply] = field(default_factory=list)
     links: dict[str, LinkInfo | None] = field(default_factory=dict)  # what each was before
-    items: dict[ItemKey, tuple[Item, bool]] = field(default_factory=dict)
+    items: dict[ItemKey, tuple[Item, bool, int]] = field(default_factory=dict)  # whether it is there, and who said so
     routes_went: bool = False  # with an address the kernel removes the IPv4 routes from it without a word
 
     def take(self, reply: Reply, *, features: bool) -> None:
@@ -75,31 +76,32 @@ class _Burst:
 class NetlinkMonitor:
     """Facts `link:NAME`; and to whom it may concern, which items of ours came, changed or went.
 
-    :param seen: (item, whether it is there).
+    :param seen: (item, whether it is there, by which process if that is known and not we).
     :param lost: kinds that must be observed again: messages were missed, or the kernel removes silently.
     :param watcher: is told of links that are not ours, too.
+    :param ours: ports of our own sockets.
     """
 
     def __init__(
         self,
         rtnl: Rtnl,
-        seen: Callable[[Item, bool], None],
+        seen: Callable[[Item, bool, str], None],
         lost: Callable[[tuple[str, ...]], None],
-        namespace: int | str | None = None,
         watcher: LinkWatcher | None = None,
+        ours: Collection[int] = (),
     ) -> None:
         self._rtnl = rtnl
         self._seen = seen
         self._lost = lost
-        self._namespace = namespace
         self._watcher = watcher
+        self._ours = ours
         self._ran = False  # an earlier run ended: what happened since is not known
         self._links: dict[str, LinkInfo] = {}
         self._names: dict[int, str] = {}
         self._facts: dict[str, LinkFact] = {}  # by name of the link
 
     async def facts(self) -> AsyncIterator[FactChange]:
-        opened = open_socket(socket.NETLINK_ROUTE, GROUPS, self._namespace)
+        opened = open_socket(socket.NETLINK_ROUTE, GROUPS)
         grown = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(opened.fileno(), grown.set)
@@ -149,8 +151,8 @@ class NetlinkMonitor:
         names |= self._names
         for reply in burst.others:
             self._take_other(reply, names, burst)
-        for item, present in burst.items.values():
-            self._seen(item, present)
+        for item, present, port in burst.items.values():
+            self._seen(item, present, "" if port in self._ours else process_name(port))
         if burst.routes_went:
             self._lost(("route",))
         if not burst.links:
@@ -161,8 +163,10 @@ class NetlinkMonitor:
     def _take_other(self, reply: Reply, names: dict[int, str], burst: _Burst) -> None:
         item = _decoded(reply, names)
         if item is not None:
-            burst.items[item.key] = (item, _is_new(reply))
+            burst.items[item.key] = (item, _is_new(reply), reply.port)
             burst.routes_went |= reply.type == DELADDR
+        elif reply.type == NEWROUTE and reply.flags & REPLACE and (route := _replaced(reply, names)) is not None:
+            burst.items[route.key] = (route, False, reply.port)
 
     def _take_link(self, link: LinkInfo, present: bool, burst: _Burst) -> None:
         before = self._names.get(link.index)
@@ -186,9 +190,9 @@ class NetlinkMonitor:
         there = {item.key: item for item in link_items(self._links, names)}
         for item in link_items(self._links | earlier, earlier):
             if item.key not in there:
-                self._seen(item, False)
+                self._seen(item, False, "")
         for item in there.values():
-            self._seen(item, True)
+            self._seen(item, True, "")
         if any(self._takes_routes_along(name, link, burst.went_down) for name, link in earlier.items()):
             self._lost(("route",))
 
@@ -229,6 +233,14 @@ class NetlinkMonitor:
 
 def _is_new(reply: Reply) -> bool:
     return reply.type & 3 == 0  # RTM_NEW*
+
+
+def _replaced(reply: Reply, names: dict[int, str]) -> Item | None:
+    """What would be ours if it were: somebody's route that takes the place of another of the same key."""
+    try:
+        return route_item(reply, names, anybodys=True)
+    except NetlinkError:
+        return None
 
 
 def _decoded(reply: Reply, names: dict[int, str]) -> Item | None:

@@ -67,12 +67,13 @@ class Message(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """One message from the kernel."""
+    """One message from the kernel. `port` is that of the socket which asked for what a notification tells; 0 = none."""
 
     type: int
     flags: int
     sequence: int
     body: memoryview
+    port: int = 0
 
 
 def encode(message: Message, sequence: int, flags: int = 0) -> bytes:
@@ -192,7 +193,7 @@ def replies(data: bytes) -> Iterator[Reply]:
     """
     view = memoryview(data)
     for kind, flags, sequence, start, end in messages(data):
-        yield Reply(kind, flags, sequence, view[start:end])
+        yield Reply(kind, flags, sequence, view[start:end], HEADER.unpack_from(data, start - HEADER.size)[4])
 
 
 def refusal(reply: Reply, about: str) -> DriverError | None:

@@ -24,9 +24,9 @@ NFGENMSG = 4  # bytes of struct nfgenmsg
 
 
 class NftMonitor:
-    """Calls `foreign` when a process that is not called `ours` has changed the ruleset. Yields no facts."""
+    """Calls `foreign` with the name of a process, not called `ours`, that has changed the ruleset. Yields no facts."""
 
-    def __init__(self, ours: str, foreign: Callable[[], None]) -> None:
+    def __init__(self, ours: str, foreign: Callable[[str], None]) -> None:
         self._ours = ours
         self._foreign = foreign
         self._ran = False  # an earlier run ended: what happened since is not known
@@ -38,20 +38,21 @@ class NftMonitor:
         loop.add_reader(opened.fileno(), grown.set)
         try:
             if self._ran:
-                self._foreign()
+                self._foreign("")
             self._ran = True
             yield FULL_PICTURE
             while True:
                 await grown.wait()
                 grown.clear()
-                if self._somebody_else(opened):
-                    self._foreign()
+                if (name := self._somebody_else(opened)) is not None:
+                    self._foreign(name)
         finally:
             loop.remove_reader(opened.fileno())
             opened.close()
 
-    def _somebody_else(self, opened: socket.socket) -> bool:
-        found = False
+    def _somebody_else(self, opened: socket.socket) -> str | None:
+        """Who else changed something, if anybody; empty if that is not known."""
+        found: str | None = None
         while True:
             try:
                 data = opened.recv(LARGEST)
@@ -60,9 +61,9 @@ class NftMonitor:
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
-                found = True
+                found = found or ""
                 continue
             for reply in replies(data):
                 if reply.type == NEWGEN:
                     name = string(attributes(reply.body[NFGENMSG:]).get(GEN_PROC_NAME))
-                    found = found or name != self._ours
+                    found = name if name != self._ours else found

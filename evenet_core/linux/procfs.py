@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["start_time"]
+__all__ = ["process_name", "start_time"]
+
+LARGEST_PID = 1 << 22  # PID_MAX_LIMIT; netlink ports beyond are no pids
 
 
 def start_time(pid: int) -> str:
@@ -18,3 +20,14 @@ def start_time(pid: int) -> str:
         return ""
     fields = stat[stat.rindex(b")") + 2 :].split()
     return "" if fields[0] == b"Z" else fields[19].decode()
+
+
+def process_name(pid: int) -> str:
+    """What people call a process: `ip (pid 42)`, or its number only if it has ended. Empty if it is no pid."""
+    if not 0 < pid <= LARGEST_PID:
+        return ""
+    try:
+        name = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+    except OSError:
+        return f"pid {pid}"
+    return f"{name} (pid {pid})"

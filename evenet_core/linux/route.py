@@ -123,17 +123,17 @@ def route_message(kind: int, item: Route, index: int) -> Message:
     return Message(kind, CREATE | REPLACE if kind == NEWROUTE else 0, body, about)
 
 
-def route_item(reply: Reply, names: Mapping[int, str]) -> Route | None:
-    """The route that a message speaks of, if it is ours.
+def route_item(reply: Reply, names: Mapping[int, str], *, anybodys: bool = False) -> Route | None:
+    """The route that a message speaks of, if it is ours, or `anybodys`.
 
     :raises NetlinkError: it is not put together as the kernel would.
     """
-    return _route(_LAYOUT.read(reply.body), names)
+    return _route(_LAYOUT.read(reply.body), names, anybodys=anybodys)
 
 
-def _route(row: tuple[Any, ...], names: Mapping[int, str]) -> Route | None:
+def _route(row: tuple[Any, ...], names: Mapping[int, str], *, anybodys: bool = False) -> Route | None:
     family, prefix, _, _, short, protocol, _, kind, _, table, oif, metric, to, via, source = row
-    if protocol != MARK or kind not in (_UNICAST, _UNREACHABLE) or family not in _VERSIONS:
+    if (protocol != MARK and not anybodys) or kind not in (_UNICAST, _UNREACHABLE) or family not in _VERSIONS:
         return None
     destination = netlink.address_text(to) if to is not None else _DEFAULTS[_VERSIONS[family]]
     route: Route = _new(Route)  # there may be many: this takes half the time of a frozen dataclass's __init__

@@ -91,6 +91,12 @@ class Rtnl:
         opened.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
         return cls(opened)
 
+    @property
+    def port(self) -> int:
+        """By which the kernel knows this socket; notifications of what it asked for carry it."""
+        port: int = self._socket.getsockname()[0]
+        return port
+
     def close(self) -> None:
         self._socket.close()
 

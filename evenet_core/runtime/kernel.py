@@ -78,9 +78,9 @@ class Kernel:
         self.drivers = self._plugins.drivers(self._context, core)
         hardware = HardwareMonitor(self._listener, lambda: self._suspect("offload"))
         self.monitors = [
-            NetlinkMonitor(self._listener, self._seen, self._lost, watcher=hardware),
+            NetlinkMonitor(self._listener, self._seen, self._lost, watcher=hardware, ours=[self.rtnl.port]),
             hardware,
-            NftMonitor(PROGRAM, lambda: self._suspect("nft")),
+            NftMonitor(PROGRAM, lambda by: self._suspect("nft", by)),
             *self._plugins.monitors(self._context),
         ]
         if self._settings.app_namespaces:
@@ -150,14 +150,14 @@ class Kernel:
             settings=self._settings.of_plugin(plugin),
         )
 
-    def _seen(self, item: Item, present: bool) -> None:
+    def _seen(self, item: Item, present: bool, by: str = "") -> None:
         if self._engine is not None:
-            self._engine.seen(item, present)
+            self._engine.seen(item, present, by)
 
     def _lost(self, kinds: Sequence[str]) -> None:
         for kind in kinds:
             self._suspect(kind)
 
-    def _suspect(self, kind: str) -> None:
+    def _suspect(self, kind: str, by: str = "") -> None:
         if self._engine is not None:
-            self._engine.suspect(kind)
+            self._engine.suspect(kind, by)

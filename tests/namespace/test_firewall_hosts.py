@@ -76,7 +76,10 @@ def test_a_foreign_hand_is_noticed_and_our_own_is_not(node: Node, tmp_path: Path
     async def story() -> None:
         driver = NftDriver(tmp_path)
         foreign, any_change = asyncio.Event(), asyncio.Event()
-        monitors = [NftMonitor(PROGRAM, foreign.set).facts(), NftMonitor("", any_change.set).facts()]
+        monitors = [
+            NftMonitor(PROGRAM, lambda _: foreign.set()).facts(),
+            NftMonitor("", lambda _: any_change.set()).facts(),
+        ]
         assert [await anext(facts) for facts in monitors] == [FULL_PICTURE] * 2
         watches = [asyncio.ensure_future(anext(facts)) for facts in monitors]
         try:

@@ -38,7 +38,7 @@ class Listener:
         self.features = 0
         self._said = asyncio.Event()
         self.monitor = HardwareMonitor(rtnl, self._features_changed)
-        self._links = NetlinkMonitor(rtnl, lambda item, there: None, lambda kinds: None, watcher=self.monitor)
+        self._links = NetlinkMonitor(rtnl, lambda item, there, by: None, lambda kinds: None, watcher=self.monitor)
 
     def _features_changed(self) -> None:
         self.features += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
@@ -35,13 +36,15 @@ class Listener:
         self.facts: dict[str, LinkFact] = {}
         self.changes: list[FactChange] = []
         self.items: dict[ItemKey, tuple[Item, bool]] = {}
+        self.by: dict[ItemKey, str] = {}
         self.ever: set[Item] = set()
         self.lost: set[str] = set()
         self._said = asyncio.Event()
-        self.monitor = NetlinkMonitor(rtnl, self._seen, self._lost)
+        self.monitor = NetlinkMonitor(rtnl, self._seen, self._lost, ours=[rtnl.port])
 
-    def _seen(self, item: Item, present: bool) -> None:
+    def _seen(self, item: Item, present: bool, by: str) -> None:
         self.items[item.key] = (item, present)
+        self.by[item.key] = by
         self.ever.add(item)
         self._said.set()
 
@@ -200,6 +203,11 @@ DRIFT: dict[str, tuple[Callable[[Rtnl], Driver], Item, list[str]]] = {
     "address": (AddressDriver, Address("bn1", "10.1.0.1", 24), ["ip addr del 10.1.0.1/24 dev bn1"]),
     "ipv6 address": (AddressDriver, Address("bn1", "fd00::1", 64), ["ip addr del fd00::1/64 dev bn1"]),
     "route": (RouteDriver, Route(801, "10.2.0.0/16", "bn1"), ["ip route flush table 801"]),
+    "route that another one replaces": (
+        RouteDriver,
+        Route(801, "10.2.0.0/16", "bn1"),
+        ["ip route replace 10.2.0.0/16 dev bn1 table 801 proto static"],
+    ),
     "ipv6 route": (RouteDriver, Route(801, "fd01::/64", "bn1"), ["ip -6 route flush table 801"]),
     "unreachable": (RouteDriver, Route(801, "0.0.0.0/0", metric=4294967295), ["ip route flush table 801"]),
     "rule": (RuleDriver, Rule(4, 10000, 801, source="10.1.0.0/24"), ["ip rule del priority 10000"]),
@@ -218,6 +226,8 @@ def test_what_comes_and_what_somebody_else_removes_is_told(rtnl: Rtnl, what: str
         for command in commands:
             run(*command.split())
         await listener.until(lambda: listener.gone(item))
+        silent = what in {"bridge", "ipv6 address", "neighbour"}  # the kernel does not say who it was
+        assert re.fullmatch("" if silent else r"(ip \()?pid \d+\)?", listener.by[item.key])
 
     asyncio.run(create(LinkDriver(rtnl), Bridge("bn1", MAC)))
     listening(story)

@@ -49,6 +49,43 @@ def test_entries_that_come_and_go_are_told(tmp_path: Path) -> None:
     live(story)
 
 
+def test_of_a_watched_file_it_is_told_when_it_is_written_until_it_is_watched_no_longer(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.touch()
+    other.touch()
+
+    async def story(watcher: Watcher) -> None:
+        for path in (one, one, other):
+            watcher.add_file(path)
+
+        one.write_text("x")
+        assert await watcher.changes() == {one}
+        watcher.remove(one)
+        one.write_text("y")
+        other.write_text("y")
+
+        assert await watcher.changes() == {other}
+
+    live(story)
+
+
+def test_a_file_that_was_made_anew_can_be_watched_anew(tmp_path: Path) -> None:
+    path = tmp_path / "setting"
+    path.touch()
+
+    async def story(watcher: Watcher) -> None:
+        watcher.add_file(path)
+        path.unlink()
+        path.touch()
+        watcher.add_file(path)
+
+        path.write_text("x")
+
+        assert await watcher.changes() == {path}
+
+    live(story)
+
+
 def test_a_change_that_comes_while_nobody_asks_is_told_later(tmp_path: Path) -> None:
     async def story(watcher: Watcher) -> None:
         watcher.add(tmp_path)
