@@ -9,6 +9,7 @@ from typing import NamedTuple
 from evenet_core.reconciler.failures import Drift
 from evenet_core.reconciler.item import Item, Op
 from evenet_core.reconciler.machine import PLAIN_REASONS
+from evenet_core.reconciler.plan import differences
 
 __all__ = ["DriftEvent", "EngineEvent"]
 
@@ -47,4 +48,5 @@ class DriftEvent:
         drift = self.drift
         wait = drift.repair_at - drift.at
         later = f"; {drift.times} times now, it is repaired in {wait:.0f} s" if wait > 0 else ""
-        return f"drift: {drift.before.description} {drift.what}{later}"
+        fields = differences(drift.before, drift.found)
+        return f"drift: {drift.before.description} {drift.what}{fields and f' ({fields})'}{later}"

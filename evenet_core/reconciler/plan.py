@@ -16,7 +16,7 @@ from evenet_core.reconciler.fragments import Wanted, name_of
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome
 from evenet_core.reconciler.machine import Machine
 
-__all__ = ["Plan", "PlannedChange", "diff", "public_values"]
+__all__ = ["Plan", "PlannedChange", "diff", "differences", "public_values"]
 
 SIGNS = {Op.CREATE: "+", Op.UPDATE: "~", Op.DELETE: "-"}
 LONGEST = 60  # characters of one value in a line for people
@@ -46,12 +46,8 @@ class PlannedChange:
         line = f"{SIGNS[self.op]} {self.item.description}"
         if self.once:
             line = f"{line}, once {' and '.join(map(str, self.once))} is there"
-        if self.op is not Op.UPDATE or self.before is None or self.after is None:
-            return line
-        before, after = public_values(self.before), public_values(self.after)
-        # Observed items may be of another type, with other fields.
-        changed = [f"{name}: {_step(before.get(name), v)}" for name, v in after.items() if before.get(name) != v]
-        return f"{line} ({'; '.join(changed)})" if changed else line
+        changed = differences(self.before, self.after) if self.op is Op.UPDATE else ""
+        return f"{line} ({changed})" if changed else line
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -165,6 +161,15 @@ def _planned(
         wave,
         tuple(absent.get(change.key, ())),
     )
+
+
+def differences(before: Item | None, after: Item | None) -> str:
+    """The fields that change from one to the other, for people: `mtu: 1500 -> 1400`."""
+    if before is None or after is None:
+        return ""
+    old, new = public_values(before), public_values(after)
+    # Observed items may be of another type, with other fields.
+    return "; ".join(f"{name}: {_step(old.get(name), value)}" for name, value in new.items() if old.get(name) != value)
 
 
 def public_values(item: Item) -> dict[str, Any]:

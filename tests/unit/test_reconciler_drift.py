@@ -47,7 +47,7 @@ def test_drift_is_told_with_whose_hand_it_was_and_repaired_at_once() -> None:
             await bench.engine.settled()
 
             assert bench.system.items == {X: thing("a:x"), key("a:y"): thing("a:y")}
-            assert drifts(bench) == ["drift: a:x was removed by ip (pid 42)", "drift: a:y was changed"]
+            assert drifts(bench) == ["drift: a:x was removed by ip (pid 42)", "drift: a:y was changed (size: 0 -> 9)"]
 
     run_virtual(story())
 
@@ -159,7 +159,7 @@ def test_what_no_monitor_noticed_an_audit_finds() -> None:
             await asyncio.sleep(700)
 
             assert bench.system.items[X] == thing("a:x")
-            assert drifts(bench) == ["drift: a:x was changed"]
+            assert drifts(bench) == ["drift: a:x was changed (size: 0 -> 5)"]
 
     run_virtual(story())
 

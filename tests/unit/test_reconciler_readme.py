@@ -32,7 +32,7 @@ def test_the_example_in_the_docstring_runs_and_says_what_it_does(
         f"+ {motd}",
         f"create {etc}",
         f"create {motd}",
-        f"drift: {motd} was changed",
+        f"drift: {motd} was changed (text: hello -> somebody else was here)",
         f"update {motd} (drift: it was changed)",
         f"delete {motd}",
     ]
