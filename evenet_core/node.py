@@ -46,9 +46,11 @@ from evenet_core.reconciler.engine import Engine
 from evenet_core.reconciler.events import DriftEvent, EngineEvent
 from evenet_core.reconciler.fragments import Fragments
 from evenet_core.reconciler.plan import Plan
+from evenet_core.runtime.causes import Causes, troubled_drivers
 from evenet_core.runtime.confirmation import Confirmation
+from evenet_core.runtime.explanation import Explanation
 from evenet_core.runtime.facthub import FactHub
-from evenet_core.runtime.insight import explain, graph, item_event, leases, problems, refusals, unsettled
+from evenet_core.runtime.insight import graph, item_event, leases, problems, refusals, unsettled
 from evenet_core.runtime.journal import Journal
 from evenet_core.runtime.kernel import Kernel
 from evenet_core.runtime.ledger import Ledger
@@ -309,13 +311,26 @@ class Node:
     def explain(self, name: str) -> list[str]:
         """Why an object (adapter, network instance, app) or item is as it is, down to the cause.
 
-        :raises EvenetError: nothing is called so.
+        :raises EvenetError: nothing is called so, or several things are.
         """
-        return explain(name, self._planner, self._engine, self.status())
+        explanation = Explanation(
+            planner=self._planner,
+            machine=self._engine.machine,
+            causes=self._causes(),
+            facts=self._facts.values,
+            status=self.status(),
+            plugins=self.plugins.describe(),
+            now=asyncio.get_running_loop().time(),
+        )
+        return explanation.of(name)
 
     def graph(self) -> dict[str, Any]:
         """Items, what they require and where they stand."""
-        return graph(self._engine.machine, self._config)
+        return graph(self._engine.machine, self._planner, self._causes())
+
+    def _causes(self) -> Causes:
+        drivers = troubled_drivers(self._engine, self._kernel.drivers)
+        return Causes(self._planner, self._facts.values, self._facts.since, self._kernel.exists, drivers)
 
     def leases(self) -> list[dict[str, Any]]:
         """Leases that clients of adapters hold."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from evenet_core.cli.client import Client
 from evenet_core.cli.output import colour, print_json, print_table, printable, shown
+from evenet_core.linux.files import write_atomic
 
 __all__ = ["events", "explain", "graph", "plugins"]
 
@@ -55,9 +57,30 @@ def graph(options: Namespace) -> int:
         print_json(found)
     elif options.dot:
         _print_dot(found)
+    elif options.svg:
+        _write_svg(found, options.svg)
     else:
         _print_tree(found)
     return 0
+
+
+def _write_svg(found: dict[str, Any], file: str) -> None:
+    """The picture, to stdout for `-`. A file is replaced in one step.
+
+    :raises OSError: it cannot be written.
+    """
+    from evenet_core.cli.picture import draw  # noqa: PLC0415  who asks for no picture waits for none
+
+    text, path = draw(found), Path(file)
+    if file == "-":
+        print(text, end="")
+    elif path.exists() and not path.is_file():  # a pipe, a terminal: nothing to replace
+        path.write_text(text, encoding="utf-8")
+    else:
+        try:
+            write_atomic(path.resolve(), text.encode(), 0o644)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, file) from error
 
 
 _DOT_COLOURS = {"in-sync": "palegreen", "failed": "salmon", "pending": "lightyellow"}

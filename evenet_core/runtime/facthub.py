@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from evenet_core.reconciler.facts import FULL_PICTURE, FactChange, Monitor
+from evenet_core.runtime.since import Since
 
 __all__ = ["FactHub"]
 
@@ -21,6 +22,7 @@ class FactHub:
 
     def __init__(self, on_change: Callable[[set[str]], None]) -> None:
         self.values: dict[str, Any] = {}
+        self.since = Since()
         self._on_change = on_change
         self._dirty: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -38,6 +40,7 @@ class FactHub:
         except TimeoutError:
             for name in [type(monitor).__name__ for monitor, picture in pictures if not picture.is_set()]:
                 log.error("monitor %s has not told everything in %g s; going on without", name, PATIENCE)
+        self.since.began = asyncio.get_running_loop().time()
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -47,8 +50,11 @@ class FactHub:
 
     def put(self, name: str, value: Any) -> None:
         """A fact has this value now; None = it holds no longer."""
-        if self.values.get(name) == value:
+        before = self.values.get(name)
+        if before == value:
             return
+        loop = asyncio.get_running_loop()
+        self.since.note(name, before, value, loop.time())
         if value is None:
             del self.values[name]
         else:
@@ -56,7 +62,7 @@ class FactHub:
         self._dirty.add(name)
         if not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._scheduled = False

@@ -1,4 +1,4 @@
-"""What the node knows of itself, for people and programs: why things are as they are, what does not work."""
+"""What the node knows of itself, for people and programs: items, leases, what does not work."""
 
 from __future__ import annotations
 
@@ -7,92 +7,57 @@ import time
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
-from evenet_core.errors import EvenetError
-from evenet_core.model.config import DeviceConfig
 from evenet_core.planning.inputs import ObjectNames
 from evenet_core.planning.objects import ObjectId
 from evenet_core.planning.planner import Planner
 from evenet_core.reconciler.engine import Engine
 from evenet_core.reconciler.events import DriftEvent, EngineEvent
 from evenet_core.reconciler.fragments import Fragments
+from evenet_core.reconciler.item import ItemKey
 from evenet_core.reconciler.machine import ItemState, Machine
+from evenet_core.runtime.causes import Causes
 from evenet_core.status import timestamp
 
-__all__ = ["explain", "graph", "item_event", "leases", "problems", "refusals", "unsettled"]
+__all__ = ["graph", "item_event", "leases", "problems", "refusals", "unsettled"]
 
 
-def explain(name: str, planner: Planner, engine: Engine, status: Mapping[str, Any]) -> list[str]:
-    """Why an object or item is as it is, a line a step: what the status says of it, then its items.
-
-    :raises EvenetError: nothing is called so.
-    """
-    objects, machine = _objects_called(name, planner), engine.machine
-    naming = ObjectNames(planner.inputs.config)
-    lines = [f"{naming(o)}: {text}" for o in objects for text in _told(o, status)]
-    keys = [key for key, wanted in machine.wanted.items() if wanted.object in objects]
-    named = [key for key in {**machine.wanted, **machine.actual} if name in (str(key), str(key[-1]))]
-    if not objects and not named:
-        raise EvenetError(f"nothing is called {name!r}; see `evenet status` and `evenet graph`")
-    unsettled = [key for key in keys if machine.state(key) is not ItemState.IN_SYNC]
-    lines += engine.explain([*unsettled, *named])
-    if objects and not unsettled:
-        lines.append(f"{name}: all {len(keys)} items are in sync")
-    return lines
-
-
-def _told(name: ObjectId, status: Mapping[str, Any]) -> Iterator[str]:
-    """What the status says of an object: what is wrong, and why its routes leave where they do."""
-    match name:
-        case ("adapter", label):
-            found = [port for port in status["ports"] if port["label"] == label]
-        case ("instance", key):
-            found = [instance for instance in status["network_instances"] if instance["uuid"] == key]
-        case ("vif", key, interface):
-            apps = [app for app in status["apps"] if app["uuid"] == key]
-            found = [one for app in apps for one in app["interfaces"] if one["name"] == interface]
-        case _:
-            return
-    for one in found:
-        yield from (one[what] for what in ("error", "warning") if one.get(what))
-        for route in one.get("routes", ()):
-            if route["selected_because"]:
-                yield f"{route['dst']} leaves by {route['port']}: {route['selected_because']}"
-
-
-def _objects_called(name: str, planner: Planner) -> list[ObjectId]:
-    """`APP/INTERFACE` is one interface of an app, APP all of them."""
-    config = planner.inputs.config
-    instances = {i.key for i in config.network_instances if name in (i.name, i.key)}
-    names = {app.key: app.name for app in config.apps}
-
-    def is_called(o: ObjectId) -> bool:
-        match o:
-            case ("adapter", label):
-                return label == name
-            case ("instance", key):
-                return key in instances
-            case ("vif", app, interface):
-                return name in (app, names.get(app), f"{names.get(app)}/{interface}")
-        return o == (name,)
-
-    return [o for o in planner.objects.values if is_called(o)]
-
-
-def graph(machine: Machine, config: DeviceConfig) -> dict[str, Any]:
-    """Items, what they require and where they stand."""
-    naming = ObjectNames(config)
+def graph(machine: Machine, planner: Planner, causes: Causes) -> dict[str, Any]:
+    """Items, what they require and where they stand; objects; and what nobody plans but items require."""
+    needs = dict.fromkeys(need for key in machine.wanted for need in machine.plans.below(key))
     return {
-        "items": [
+        "time": timestamp(time.time()),
+        "items": [_node(machine, causes, key) for key in machine.wanted],
+        "objects": [
+            {"name": causes.called(name), "kind": name[0], "errors": list(planner.errors.get(name) or ())}
+            for name in planner.objects.values
+        ],
+        "external": [
             {
                 "key": str(key),
-                "description": wanted.item.description,
-                "object": naming(wanted.object),
-                "plugin": wanted.plugin,
-                "state": str(machine.state(key)),
-                "requires": [str(requirement.key) for requirement in wanted.item.requires],
+                "name": causes.thing(key),
+                "state": "there" if causes.exists(key) else "missing",
+                "because": None if causes.exists(key) else causes.absence(key),
             }
-            for key, wanted in machine.wanted.items()
-        ]
+            for key in needs
+            if key not in machine.wanted
+        ],
+    }
+
+
+def _node(machine: Machine, causes: Causes, key: ItemKey) -> dict[str, Any]:
+    wanted, failure = machine.wanted[key], machine.failures.get(key)
+    return {
+        "key": str(key),
+        "kind": key.kind,
+        "description": wanted.item.description,
+        "object": causes.called(wanted.object),
+        "plugin": wanted.plugin,
+        "state": str(machine.state(key)),
+        "requires": [str(requirement.key) for requirement in wanted.item.requires],
+        "error": str(failure.error) if failure is not None else None,
+        "attempts": failure.attempts if failure is not None else 0,
+        "since": timestamp(causes.wall(failure.since)) if failure is not None else None,
+        "retry_at": timestamp(causes.wall(failure.retry_at)) if failure is not None else None,
     }
 
 
