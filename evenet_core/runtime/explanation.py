@@ -59,7 +59,8 @@ class Explanation:
         conditions = list(self._conditions(thing)) or ([] if refused or steps else list(self._status(thing, "error")))
         answer = self._answer(thing, refused, steps, conditions, len(keys))
         lines = [*refused, *(line for step in steps for line in told(step, self.causes)), *others(len(steps), more)]
-        lines += [text for text in conditions if text not in answer]
+        told_already = "\n".join((answer, *lines)).replace(": is not there", " is not there")
+        lines += [text for text in conditions if text not in told_already]
         lines += [f"warning: {text}" for text in self._status(thing, "warning")] + list(self._routes(thing))
         if not unsettled and not refused:
             lines += self._stands(thing, keys)
@@ -98,6 +99,8 @@ class Explanation:
         owner = self._owner(step)
         if not owner or owner == self._owner(above) or owner == "device" or _short(step) == owner:
             return _short(step)
+        if owner.startswith("adapter ") and step.key.kind == "link":
+            return f"{owner} ({step.key[-1]})"
         return f"{_short(step)} of {_possessive(owner)}"
 
     def _owner(self, step: Step) -> str:
@@ -180,7 +183,8 @@ class Explanation:
             yield f"wanted by {self._origin(name)}"
         if not thing.objects:
             yield f"wanted by {_listed(owners)}"
-        yield f"planned by {_listed(f'plugin {name} ({n} of {len(keys)} items)' for name, n in plugins.items())}"
+        if plugins:
+            yield f"planned by {_listed(f'plugin {name} ({n} of {len(keys)} items)' for name, n in plugins.items())}"
         yield from self._neighbours(wanted)
         read = Facts(self.facts)
         for name in thing.objects:

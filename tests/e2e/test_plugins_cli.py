@@ -128,6 +128,9 @@ def test_a_firewall_that_is_uninstalled_is_missed_by_name_and_nothing_is_left_op
         assert (status["state"], problems(status)) == ("degraded", missing)
         assert problems(without.json("plan", str(node / "config.json"))) == missing
         assert "  ! no installed plugin realises the access rules of app web" in without.says("plan")
+        told = without.says("explain", "web")
+        assert told.startswith("app web's interface card: no installed plugin realises the access rules of app web (")
+        assert "installed: bridge, cellular, dhcp, ethernet, wifi; see `evenet plugins`" in told
         assert "evenet" not in run("nft", "list", "tables")
         assert "nbu1x1" not in str(without.json("graph")), "an app without its rules is not connected"
         assert without.port("eth0")["addresses"] == ["192.0.2.7/24"], "what does not need it works on"

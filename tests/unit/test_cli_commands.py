@@ -232,7 +232,7 @@ ports: [{label: eth0, interface: eth0}]
 networks: [{name: dhcp, ip: {mode: dhcp}}]
 adapters: [{label: eth0, network: dhcp, uplink: true}]
 """
-FOR_PEOPLE = [*WITH_JSON, "events --follow", "graph --dot", "plugins --list-hooks", "confirm"]
+FOR_PEOPLE = [*WITH_JSON, "events --follow", "graph --dot", "graph --svg -", "plugins --list-hooks", "confirm"]
 
 
 @pytest.fixture
@@ -356,6 +356,8 @@ def test_without_an_agent_every_command_fails_with_the_remedy(evenet: Any, path:
         "apply",
         "validate",
         "status --no-such-option",
+        "graph --svg",
+        "graph --dot --svg x",
         "apply x --confirm 0s",
         "apply x --confirm 25h",
         "apply x --confirm soon",
@@ -427,6 +429,42 @@ def test_ports_come_with_what_is_known_about_their_hardware(evenet: Any, running
 
     assert "uplink0: eth0 is at another place" in out
     assert "uplink0: its TSO is broken (plugin acme; off: tso)" in out
+
+
+def test_a_picture_replaces_the_one_before_and_leaves_nothing_else(evenet: Any, running: Agent, tmp_path: Path) -> None:
+    file = tmp_path / "pictures" / "node.svg"
+    file.parent.mkdir()
+    file.write_text("old")
+
+    done = evenet("graph --svg", str(file))
+
+    assert (done.status, done.out, done.err) == (0, "", "")
+    assert file.read_text().startswith("<?xml")
+    assert [path.name for path in file.parent.iterdir()] == ["node.svg"]
+
+
+def test_a_picture_that_cannot_be_written_fails_with_the_file_and_the_reason(
+    evenet: Any, running: Agent, tmp_path: Path
+) -> None:
+    file = tmp_path / "nowhere" / "node.svg"
+
+    done = evenet("graph --svg", str(file))
+
+    assert (done.status, done.out) == (1, "")
+    assert done.err == f"evenet: {file}: No such file or directory\n"
+
+
+def test_a_picture_goes_into_a_pipe_and_the_pipe_stays(evenet: Any, running: Agent, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    done = evenet("graph --svg", str(pipe))
+
+    assert done.status == 0
+    assert os.read(reader, 100000).startswith(b"<?xml")
+    os.close(reader)
+    assert pipe.is_fifo()
 
 
 @pytest.mark.parametrize("command", ["ni show", "app show"])

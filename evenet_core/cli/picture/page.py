@@ -142,7 +142,8 @@ def _block(block: Block, objects: Sequence[Object]) -> Iterator[str]:
     name = f"{len(members)} {one.kind}{'s' if len(members) > 1 else ''}" if block.folded else one.name
     yield f'<text class="h" x="14" y="19">{_text(name, 30)}<title>{_text(one.title)}</title></text>'
     what = f"on {_bases(one, objects)}: " if block.folded else "" if one.kind == one.name else f"{one.kind}: "
-    yield f'<text class="m" x="14" y="35">{_text(what, 34)}{done} of {total} in sync</text>'
+    counted = f"{done} of {total} in sync" if total else "no items of its own"
+    yield f'<text class="m" x="14" y="35">{_text(what, 34)}{counted}</text>'
     y = HEAD
     for row in block.rows:
         yield from DRAWN[row.what](row, y, objects)
