@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -37,8 +38,8 @@ class NftDriver:
 
     async def observe(self) -> Iterable[Item]:
         found: list[Item] = []
-        for family in FAMILIES:
-            listed = await self._nft(("-j", "list", "table", family, TABLE))
+        listings = await asyncio.gather(*(self._nft(("-j", "list", "table", family, TABLE)) for family in FAMILIES))
+        for listed in listings:
             if listed.status == 0:
                 found += items_of(json.loads(listed.output))
             elif not _is_missing(listed):

@@ -62,6 +62,7 @@ class Kernel:
         self._nft = NftDriver(self._run_dir)
         self._metadata = MetadataDriver(respond)
         core: list[Driver] = [
+            self._nft,  # first: its process lists the tables while the others look at the kernel
             LinkDriver(self.rtnl),
             AddressDriver(self.rtnl),
             RouteDriver(self.rtnl),
@@ -70,7 +71,6 @@ class Kernel:
             SysctlDriver(self._state_dir),
             OffloadDriver(self.rtnl, self._state_dir),
             self._daemons,
-            self._nft,
             self._metadata,
         ]
         if self._settings.resolv_conf:
