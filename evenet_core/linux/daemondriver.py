@@ -29,7 +29,10 @@ __all__ = ["DaemonDriver"]
 SETTLE = 0.05  # seconds in which a daemon with a bad configuration is dead
 # The program begins only when its pid is on disk: an agent killed in between leaves nothing that nobody knows.
 GATE = ("sh", "-c", 'read -r go && exec "$@"', "sh")
-STOP = 5.0  # seconds from SIGTERM to SIGKILL
+STOP = 5.0  # seconds until a daemon that was asked to end is killed, and until the kernel has done that
+# dhcpcd 9.4 loses a SIGTERM that comes while it asks one of its helpers; the next one it hears.
+AGAIN = 0.5  # seconds after which a daemon is asked to end once more
+REQUESTS = ((signal.SIGTERM, AGAIN),) * round(STOP / AGAIN) + ((signal.SIGKILL, STOP),)
 LOG_LIMIT = 1 << 20  # bytes of a log; an app can make its DHCP server write a line for each packet
 LOG_CHECK = 10.0  # seconds
 
@@ -205,10 +208,10 @@ async def _end(pid: int, name: str) -> bool:
     except ProcessLookupError:
         return False
     try:
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number, patience in REQUESTS:
             signal.pidfd_send_signal(pidfd, number)
             with suppress(TimeoutError):
-                async with asyncio.timeout(STOP):
+                async with asyncio.timeout(patience):
                     await exited(pidfd)
                 return number == signal.SIGTERM
         raise DriverError(f"daemon {name} cannot be killed (pid {pid})")

@@ -94,6 +94,25 @@ def test_helpers_of_a_killed_daemon_do_not_outlive_its_successors_start(run_dir:
     asyncio.run(story())
 
 
+def test_a_daemon_that_misses_a_request_to_end_is_asked_again(run_dir: Path) -> None:
+    farewell = run_dir / "farewell"
+    deaf = f"trap 'test -e {run_dir}/asked && touch {farewell} && exit 0; touch {run_dir}/asked' TERM"
+    daemon = Daemon("deaf", ("sh", "-c", f"{deaf}; echo ready; while :; do sleep 0.02; done"))
+
+    async def story() -> None:
+        driver = DaemonDriver(run_dir)
+        await create(driver, daemon)
+        async with asyncio.timeout(10):
+            while "ready" not in (run_dir / "daemons/deaf/log").read_text():
+                await asyncio.sleep(0.02)
+
+        await delete(driver, daemon)
+
+        assert farewell.exists(), "it was killed without a second request"
+
+    asyncio.run(story())
+
+
 def test_another_process_with_the_same_pid_is_not_taken_for_the_daemon(run_dir: Path) -> None:
     async def story() -> None:
         driver = DaemonDriver(run_dir)
