@@ -271,7 +271,8 @@ class Node:
                 while True:
                     changed = self._change
                     await self._engine.settled()
-                    if self._verifier.state.phase in SETTLED and not self._expects_answers():
+                    at_rest = self._verifier.state.phase in SETTLED and not self._facts.fresh
+                    if at_rest and not self._expects_answers():
                         return True
                     await changed.wait()
         except TimeoutError:

@@ -48,6 +48,11 @@ class FactHub:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
+    @property
+    def fresh(self) -> bool:
+        """Whether there are facts that nobody was told of yet."""
+        return bool(self._dirty)
+
     def put(self, name: str, value: Any) -> None:
         """A fact has this value now; None = it holds no longer."""
         before = self.values.get(name)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_interface
 from pathlib import Path
 
 import pytest
 
 from evenet_core import formats
+from evenet_core.model.addressing import Lease, LeaseSource
+from evenet_core.model.facts import lease_fact
 from evenet_core.node import Node
 from evenet_core.settings import NodeSettings
 from tests.support.kernel import ip, run
@@ -24,6 +27,17 @@ networks:
   - {{name: lan, ip: {{mode: static, subnet: 10.0.0.0/24}}}}
 adapters:
   - {{label: lan, network: lan, address: {address}}}
+"""
+BY_DHCP = """
+evenet: 1
+ports: [{label: lan, interface: eth0}]
+networks: [{name: lan, ip: {mode: dhcp}}]
+adapters: [{label: lan, network: lan}]
+"""
+SWITCHED = """
+evenet: 1
+ports: [{label: lan, interface: eth0}]
+adapters: [{label: lan}]
 """
 OVERRIDE = """
 {"Version": 1, "Key": "override", "TimePriority": "2000-01-01T00:00:00Z", "Ports": [
@@ -117,6 +131,37 @@ def test_a_node_without_adapters_is_in_order_after_a_restart_too(lives: Lives) -
         assert node.status()["state"] == "converged"
 
     lives(story)
+    lives(story)
+
+
+def test_the_node_is_silent_on_a_port_that_it_only_switches(lives: Lives, port: str) -> None:
+    async def story(node: Node) -> None:
+        assert any("inet6" in line for line in run("ip", "address", "show", "dev", "eth0").splitlines())
+
+        await node.apply(formats.read(SWITCHED.encode(), "node.yaml"))
+
+        assert await node.settled(20)
+        assert "inet" not in run("ip", "address", "show", "dev", "eth0")
+
+    lives(story)
+    assert "inet6" in run("ip", "address", "show", "dev", "eth0")
+
+
+def test_a_lease_that_comes_the_moment_it_is_asked_for_is_waited_for(lives: Lives, port: str) -> None:
+    lease = Lease(source=LeaseSource.DHCP4, addresses=(ip_interface("10.0.0.4/24"),))
+
+    async def story(node: Node) -> None:
+        await node.apply(formats.read(BY_DHCP.encode(), "node.yaml"))
+        assert await node.settled(20)  # nobody answers here
+        assert addresses() == []
+
+        settling = asyncio.ensure_future(node.settled(20))
+        await asyncio.sleep(0)
+        node._facts.put(lease_fact("eth0", LeaseSource.DHCP4), lease)
+
+        assert await settling
+        assert addresses() == ["10.0.0.4"]
+
     lives(story)
 
 

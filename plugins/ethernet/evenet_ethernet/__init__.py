@@ -6,6 +6,7 @@ from evenet_core.hookspecs import PluginInfo, PortDevice, PortIdentity, hookimpl
 from evenet_core.linux.bus import pci_address, usb_address
 from evenet_core.linux.l3 import addressing
 from evenet_core.linux.link import PortBridge, PortLink
+from evenet_core.linux.sysctl import Sysctl
 from evenet_core.model.adapters import DEFAULT_MTU, Adapter
 from evenet_core.model.ports import PortKind
 from evenet_core.reconciler.facts import Facts
@@ -41,8 +42,14 @@ def evenet_identify_port(device: PortDevice) -> PortIdentity | None:
 
 @hookimpl
 def evenet_plan_link(adapter: Adapter, facts: Facts) -> list[Item] | None:
-    """An adapter with IP is a bridge, so that switch network instances can join it at any time."""
+    """An adapter with IP is a bridge, so that switch network instances can join it at any time.
+
+    On one without, the node is silent: it has no link-local address there and believes no router.
+    """
     if adapter.kind is not PortKind.ETHERNET or adapter.vlan or adapter.bond:
         return None
     mtu = adapter.mtu or addressing(adapter, facts).mtu or DEFAULT_MTU
-    return [PortBridge(adapter.ifname, mtu) if adapter.has_ip else PortLink(adapter.ifname, mtu)]
+    if adapter.has_ip:
+        return [PortBridge(adapter.ifname, mtu)]
+    silent = Sysctl(f"net/ipv6/conf/{adapter.ifname}/disable_ipv6", "1", adapter.ifname)
+    return [PortLink(adapter.ifname, mtu), silent]
