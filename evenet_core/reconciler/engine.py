@@ -22,6 +22,8 @@ from evenet_core.reconciler.supervised import Supervised
 __all__ = ["Engine"]
 
 DEADLINE = 60.0  # seconds that a driver may take for one call
+PERSISTENCE = 15.0  # seconds for which teardown tries again what cannot be removed
+TEARDOWN_LIMIT = 75.0  # seconds after which teardown leaves what is left; systemd's own patience is 90 s
 DEBOUNCE = 0.05  # seconds that hints of drift are gathered before a kind is observed again
 log = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ class Engine:
         self._suspects: dict[int, str] = {}  # groups to observe again, and by whose hand they changed
         self._audits = Audits(len(self._drivers), self._now())
         self._hints: dict[ItemKey, tuple[Item | None, str]] = {}  # what monitors saw of changes in flight
+        self._given_up: set[ItemKey] = set()  # cannot be removed: teardown goes on as if it was gone
         self._pumping = False
         self._running = False
         self._timer: asyncio.TimerHandle | None = None
@@ -91,11 +94,59 @@ class Engine:
             await asyncio.wait(tasks, timeout=self._deadline)
         self._settled.set()
 
-    async def teardown(self) -> None:
-        """Remove everything, then stop."""
+    async def teardown(self) -> list[dict[str, Any]]:
+        """Remove everything, then stop. Returns what could not be removed, as `problems` does.
+
+        What fails is tried again for a while. Then what it stands on goes all the same: a port shall have its name back
+        although a setting of its bridge does not. It takes `TEARDOWN_LIMIT` at most.
+        """
         self.update(dict.fromkeys(self.machine.wanted))
-        await self.settled()
+        known: list[dict[str, Any]] = []
+        try:
+            async with asyncio.timeout(TEARDOWN_LIMIT):
+                await self._persist(self._now() + PERSISTENCE)
+                known = self.problems()
+                await self._give_up()
+                self._running = False
+                await self._look_once_more()
+        except TimeoutError:
+            for task in (*self._batches, *self._looking.values()):
+                task.cancel()
         await self.stop()
+        return self._left([*known, *self.problems()])
+
+    async def _persist(self, until: float) -> None:
+        """Returns when all is removed, or nothing that is left will be tried again before `until`."""
+        await self.settled()
+        while (at := min(self._tries(), default=until)) < until:
+            await asyncio.sleep(max(0.0, at - self._now()))
+            self._pump_soon()
+            await self.settled()
+
+    async def _give_up(self) -> None:
+        """Remove what is left as if what cannot be removed was gone."""
+        resting = {kind for driver in self._drivers if driver.rests_until() is not None for kind in driver.kinds}
+        there = self.machine.actual
+        self._given_up = {key for key in there if key in self.machine.failures or key.kind in resting}
+        for driver in self._drivers if self._given_up else ():
+            left = [item for key, item in there.items() if key.kind in driver.kinds and key not in self._given_up]
+            self.machine.observed(driver.kinds, left)
+        self._pump_soon()
+        await self.settled()
+        self._given_up = set()
+
+    async def _look_once_more(self) -> None:
+        for task in self._looking.values():
+            task.cancel()
+        await asyncio.gather(*self._looking.values(), return_exceptions=True)
+        await asyncio.gather(*(self._observe(group) for group in range(len(self._drivers))))
+
+    def _left(self, problems: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        there = self.machine.actual.keys()
+        unseen = {ItemKey(driver.kinds[:1]) for driver in self._drivers if driver.blind}
+        found = {problem["key"]: problem for problem in problems if problem["key"] in there | unseen}
+        still = [self._attributed(_problem(key, "it is still there")) for key in there - found.keys()]
+        return [*found.values(), *still]
 
     # -- what happens ---------------------------------------------------------------------------------
 
@@ -257,11 +308,14 @@ class Engine:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        times = [self.machine.wake_at(), *self._audits.times]
-        times += [driver.blind.retry_at for driver in self._drivers if driver.blind]
-        times += [driver.rests_until() for driver in self._drivers]
-        if later := [at for at in times if at is not None and at > now]:
+        if later := [at for at in (*self._tries(), *self._audits.times) if at > now]:
             self._timer = asyncio.get_running_loop().call_later(min(later) - self._now(), self._pump_soon)
+
+    def _tries(self) -> list[float]:
+        """When something that failed is tried again."""
+        times = [self.machine.wake_at(), *(driver.rests_until() for driver in self._drivers)]
+        times += [driver.blind.retry_at for driver in self._drivers if driver.blind]
+        return [at for at in times if at is not None]
 
     def _look_again(self) -> None:
         self._debounce = None
@@ -283,7 +337,7 @@ class Engine:
             del self._touched[group]
         self._audits.done(group, self._now(), self._now() - began)
         try:
-            drifts = self.machine.observed(driver.kinds, items, self._now(), by, but=touched)
+            drifts = self.machine.observed(driver.kinds, items, self._now(), by, but=touched | self._given_up)
         except Exception as error:  # an item whose key or requirements cannot be told
             log.exception("driver %s observed a broken item", driver.name)
             driver.cannot_tell(f"driver {driver.name} observed a broken item: {error}")
