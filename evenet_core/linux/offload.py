@@ -1,7 +1,7 @@
 """Offloads of ports that must be off because of what a vendor knows. Item and driver.
 
 A feature belongs to the device and stays when the device gets another name: what is found on is remembered in the
-state directory before it is switched off, and given back at teardown.
+run directory before it is switched off, and given back at teardown. After a reboot both are gone.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ class _Known:
 
 
 class OffloadDriver:
-    """Switches features off and gives them back. Ours are those in the state directory."""
+    """Switches features off and gives them back. Ours are those in the run directory."""
 
     kinds: tuple[str, ...] = ("offload",)
 
-    def __init__(self, rtnl: Rtnl, state_dir: Path) -> None:
+    def __init__(self, rtnl: Rtnl, run_dir: Path) -> None:
         self._rtnl = rtnl
-        self._file = state_dir / "offload.json"
+        self._file = run_dir / "offload.json"
 
     async def observe(self) -> Iterable[Item]:
         items: list[Item] = []
@@ -110,8 +110,13 @@ class OffloadDriver:
             return {}
 
     def _save(self, before: Mapping[str, _Known], after: Mapping[str, _Known]) -> None:
-        if before != after:
-            write_atomic(self._file, json.dumps({link: _plain(known) for link, known in after.items()}).encode())
+        if before == after:
+            return
+        if after:
+            plain = {link: _plain(known) for link, known in after.items()}
+            write_atomic(self._file, json.dumps(plain).encode(), sync=False)
+        else:
+            self._file.unlink(missing_ok=True)
 
 
 def _tried(step: Callable[..., None], item: Item, devices: Mapping[str, LinkInfo | None], memory: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import ClassVar, TypeVar
 from evenet_core.errors import DriverError
 from evenet_core.linux.files import write_atomic
 from evenet_core.linux.link import link_key
+from evenet_core.linux.sysctlbeside import Beside
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome, Requires
 
 __all__ = ["Sysctl", "SysctlDriver"]
@@ -46,20 +47,30 @@ class Sysctl(Item):
 
 
 class SysctlDriver:
-    """Writes settings. What was found is remembered in the state directory before it is changed."""
+    """Writes settings. What was found is remembered before it is changed.
+
+    :param run_dir: where: like the kernel's settings, it is gone after a reboot
+    """
 
     kinds: tuple[str, ...] = ("sysctl",)
 
-    def __init__(self, state_dir: Path, root: Path = ROOT) -> None:
-        self._file = state_dir / "sysctl.json"
+    def __init__(self, run_dir: Path, root: Path = ROOT) -> None:
+        self._file = run_dir / "sysctl.json"
         self._root = root
+        self._beside = Beside(run_dir / "forwarding.json", root)
 
     async def observe(self) -> Iterable[Item]:
-        items = []
-        for name, (_, link) in self._found().items():
+        """A setting that went with its link is forgotten: the next link of that name is another one."""
+        items, known = [], self._found()
+        gone: set[str] = set()
+        for name, (_, link) in known.items():
             value = self._read(name)
             if value is not None:
                 items.append(Sysctl(name, value, link))
+            elif link:
+                gone.add(name)
+        if gone:
+            self._save(known, {name: found for name, found in known.items() if name not in gone})
         return items
 
     async def apply(self, changes: Sequence[Change]) -> Sequence[Outcome]:
@@ -70,8 +81,9 @@ class SysctlDriver:
             item = change.item
             assert isinstance(item, Sysctl)
             value = values[item.name] = self._read(item.name)
-            if change.op is not Op.DELETE and value is not None:
-                known.setdefault(item.name, (value, item.link))
+            if change.op is not Op.DELETE and value is not None and item.name not in known:
+                known[item.name] = (value, item.link)
+                self._beside.remember(item.name)
         self._save(before, known)
         outcomes = [Outcome(change, self._carry_out(change, known, values)) for change in changes]
         gone = {str(o.change.key[1]) for o in outcomes if o.error is None and o.change.op is Op.DELETE}
@@ -92,10 +104,11 @@ class SysctlDriver:
             return DriverError(f"{item.name} is no name of a setting", retryable=False)
         if change.op is Op.DELETE and (not value or values[item.name] is None):
             return None  # the link went, and its settings with it
-        if value == values[item.name]:
-            return None
         try:
-            self._access(item.name, os.O_WRONLY, lambda opened: os.write(opened, value.encode()))
+            if value != values[item.name]:
+                self._access(item.name, os.O_WRONLY, lambda opened: os.write(opened, value.encode()))
+            if change.op is Op.DELETE:
+                self._beside.give_back(item.name)
         except OSError as error:
             return DriverError(f"setting {item.name}: {error.strerror}", errno=error.errno or 0)
         return None
@@ -125,8 +138,12 @@ class SysctlDriver:
             return {}
 
     def _save(self, before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]]) -> None:
-        if before != after:
-            write_atomic(self._file, json.dumps(after).encode())
+        if before == after:
+            return
+        if after:
+            write_atomic(self._file, json.dumps(after).encode(), sync=False)
+        else:
+            self._file.unlink(missing_ok=True)
 
 
 def _is_name(name: str) -> bool:

@@ -75,7 +75,48 @@ def test_a_setting_that_went_with_its_link_needs_no_giving_back(tmp_path: Path) 
     assert asyncio.run(there(driver)) == set()
     asyncio.run(delete(driver, item))
 
-    assert json.loads((tmp_path / "sysctl.json").read_text()) == {}
+    assert not (tmp_path / "sysctl.json").exists()
+
+
+def test_a_link_that_comes_back_under_its_name_has_settings_of_its_own(tmp_path: Path) -> None:
+    driver, item = SysctlDriver(tmp_path), Sysctl("net/ipv6/conf/bn1/accept_ra", "0", "bn1")
+    run("ip", "link", "add", "bn1", "type", "bridge")
+    asyncio.run(create(driver, item))
+    run("ip", "link", "del", "bn1")
+    assert asyncio.run(there(driver)) == set()
+    run("ip", "link", "add", "bn1", "type", "bridge")
+    run("sysctl", "-w", "net.ipv6.conf.bn1.accept_ra=2")
+
+    asyncio.run(create(driver, item))
+    asyncio.run(delete(driver, item))
+
+    assert value("net/ipv6/conf/bn1/accept_ra") == "2"
+
+
+FORWARDING = [
+    (FORWARD, "net/ipv4/conf", "net/ipv4/conf/all/accept_redirects"),
+    ("net/ipv6/conf/all/forwarding", "net/ipv6/conf", "net/ipv6/conf/all/accept_redirects"),
+]
+
+
+@pytest.mark.parametrize(("name", "links", "hardened"), FORWARDING)
+def test_forwarding_comes_back_link_by_link_also_of_one_that_was_renamed(
+    tmp_path: Path, name: str, links: str, hardened: str
+) -> None:
+    for link in ("one", "two"):
+        run("ip", "link", "add", link, "type", "bridge")
+    for setting, text in ((hardened, "0"), (f"{links}/one/forwarding", "1")):
+        run("sysctl", "-w", f"{setting}={text}")
+    driver, item = SysctlDriver(tmp_path), Sysctl(name, "1")
+
+    asyncio.run(create(driver, item))
+    assert value(f"{links}/two/forwarding") == "1"
+    run("ip", "link", "set", "one", "name", "kone")
+    asyncio.run(delete(SysctlDriver(tmp_path), item))
+
+    assert [value(f"{links}/{link}/forwarding") for link in ("kone", "two", "all", "default")] == ["1", "0", "0", "0"]
+    assert value(hardened) == "0"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_one_bad_setting_of_a_batch_fails_alone(tmp_path: Path) -> None:
