@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evenet_core.linux.resolvconf import MARK, ResolvConf, ResolvConfDriver
+from evenet_core.linux.resolvconf import ALONE, MARK, ResolvConf, ResolvConfDriver
 from evenet_core.reconciler.item import Change, Op
 from tests.support.kernel import create, delete, update
 
@@ -57,9 +57,18 @@ def site(tmp_path: Path) -> Site:
 def test_the_file_says_what_the_item_says(site: Site) -> None:
     asyncio.run(create(site.driver, site.item("127.0.0.1", "::1", search=("a.test", "b.test"))))
 
-    assert site.path.read_text() == f"{MARK}nameserver 127.0.0.1\nnameserver ::1\nsearch a.test b.test\n"
+    assert site.path.read_text() == f"{ALONE}nameserver 127.0.0.1\nnameserver ::1\nsearch a.test b.test\n"
     assert site.path.stat().st_mode & 0o777 == 0o644
     assert site.left() == ["resolv.conf"]
+
+
+def test_the_mark_says_that_something_was_there(site: Site) -> None:
+    site.path.write_text(THEIRS)
+
+    site.create()
+    site.create("::1")
+
+    assert site.path.read_text() == f"{MARK}nameserver ::1\n"
 
 
 def test_what_was_written_is_observed(site: Site) -> None:
@@ -145,6 +154,28 @@ def test_where_there_was_no_file_there_is_none_again(site: Site) -> None:
     site.delete()
 
     assert site.left() == []
+
+
+def test_the_file_comes_back_with_its_mode(site: Site) -> None:
+    site.path.write_text(THEIRS)
+    site.path.chmod(0o640)
+    site.create()
+
+    site.delete()
+
+    assert site.path.stat().st_mode & 0o777 == 0o640
+
+
+def test_ours_stays_and_says_why_where_the_one_before_is_lost(site: Site) -> None:
+    site.path.write_text(THEIRS)
+    site.create()
+    (site.state / "resolv.conf.original").unlink()
+    before = site.path.read_text()
+
+    [outcome] = asyncio.run(site.driver.apply([Change(Op.DELETE, site.item(), None)]))
+
+    assert "the file found before is lost with" in str(outcome.error)
+    assert site.path.read_text() == before
 
 
 @pytest.mark.parametrize("target", ["../run/stub-resolv.conf", "/nowhere/resolv.conf"])
