@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from evenet_core.errors import DriverError
 from evenet_core.linux.batch import deletes_first
 from evenet_core.linux.link import Bridge, BridgePort, PortBridge, PortLink, Veth
-from evenet_core.linux.linkmark import BRIDGE, found_port, marked_veth, veth_mark
+from evenet_core.linux.linkmark import BRIDGE, found_port, marked_veth, port_mark, veth_mark
 from evenet_core.linux.links import (
     NO_ADDRESS,
     LinkInfo,
@@ -27,7 +27,7 @@ from evenet_core.linux.links import (
 )
 from evenet_core.linux.netlink import Message
 from evenet_core.linux.netns import open_namespace
-from evenet_core.linux.ports import Ports
+from evenet_core.linux.ports import Ports, lower_mtu
 from evenet_core.linux.rtnl import Rtnl
 from evenet_core.model.ports import lower_name
 from evenet_core.reconciler.item import Change, Item, Op, Outcome
@@ -60,7 +60,7 @@ def _link_item(link: LinkInfo, links: Mapping[str, LinkInfo], masters: Mapping[i
     port = found_port(link.alias)
     if port is not None and port.role == "port":
         return PortLink(link.name, link.mtu if link.up else 0)
-    if port is not None:
+    if port is not None and port.role == "lower":
         upper = links.get(port.name)
         return None if upper is not None and upper.alias == BRIDGE else PortBridge(port.name, 0)  # half done
     master = masters.get(link.master)
@@ -68,18 +68,17 @@ def _link_item(link: LinkInfo, links: Mapping[str, LinkInfo], masters: Mapping[i
 
 
 def _complete(bridge: LinkInfo, lower: LinkInfo) -> bool:
-    return (
-        lower.master == bridge.index and bridge.mac == lower.mac and bridge.up and lower.up and bridge.mtu == lower.mtu
-    )
+    alike = bridge.mac == lower.mac and lower.mtu == lower_mtu(bridge.mtu)
+    return lower.master == bridge.index and alike and bridge.up and lower.up
 
 
 def _member(link: LinkInfo, masters: Mapping[int, LinkInfo]) -> Item | None:
-    """A link that somebody else made, in a bridge of ours."""
+    """A link that somebody else made, in a bridge of ours, or on its way out of one."""
     master = masters.get(link.master)
-    if master is None or master.alias != BRIDGE:
-        return None
     port = found_port(link.alias)
-    if (port is not None and port.role == "port") or (not link.ours and _TAP.match(link.name)):
+    if master is None or master.alias != BRIDGE:
+        return BridgePort(link.name, "", link.mtu) if port is not None and port.role == "tap" else None
+    if (port is not None and port.role in ("port", "tap")) or (not link.ours and _TAP.match(link.name)):
         return BridgePort(link.name, master.name, link.mtu)
     return None
 
@@ -205,13 +204,21 @@ class LinkDriver:
             if master is None or not master.ours:
                 name = master.name if master is not None else "another link"
                 raise DriverError(f"{item.link} is a port of {name}, which is not ours")
-        return [link_message(about, index=link.index, master=bridge.index, mtu=item.mtu, up=True)]
+        mark = link.alias if link.ours else port_mark("tap", link)
+        return [link_message(about, index=link.index, alias=mark, master=bridge.index, mtu=item.mtu, up=True)]
 
     async def _part(self, item: BridgePort, about: str) -> list[Message]:
-        link, bridge = await find_link(self._rtnl, item.link), await find_link(self._rtnl, item.bridge)
-        if link is None or bridge is None or link.master != bridge.index:
+        link = await find_link(self._rtnl, item.link)
+        bridge = await find_link(self._rtnl, item.bridge) if item.bridge else None
+        if link is None:
             return []
-        return [link_message(about, index=link.index, master=0)]
+        inside = bridge is not None and link.master == bridge.index
+        leave = [link_message(about, index=link.index, master=0)] if inside else []
+        found = found_port(link.alias)
+        if found is None or found.role != "tap":
+            return leave
+        size = link_message(about, index=link.index, mtu=found.mtu)  # by itself: what is to be small may not be large
+        return [*leave, size, link_message(about, index=link.index, alias=found.alias, up=found.up)]
 
     async def _ours(self, name: str) -> LinkInfo:
         link = await self._find(name)

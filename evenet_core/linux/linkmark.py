@@ -3,6 +3,7 @@
 evenet bridge                                   Bridge, and the bridge of a PortBridge
 evenet lower NAME UP MTU MODE [ALIAS]           the port below a PortBridge, and how it was found
 evenet port NAME UP MTU MODE [ALIAS]            PortLink, and how it was found
+evenet tap NAME UP MTU MODE [ALIAS]             what a hypervisor made and BridgePort enslaved, and how it was found
 evenet veth MAC PEER INODE PATH                 Veth; INODE tells one network namespace from the next at PATH
 """
 
@@ -25,7 +26,7 @@ LONGEST = 255  # bytes of an alias (IFALIASZ - 1)
 class Found:
     """A port as it was before it became ours."""
 
-    role: str  # lower or port
+    role: str  # lower, port or tap
     name: str
     up: bool
     mtu: int
@@ -48,7 +49,9 @@ def port_mark(role: str, port: LinkInfo) -> str:
 def found_port(alias: str) -> Found | None:
     """What the mark of a port says; None = it is none."""
     match alias.split(" ", 6):
-        case [word, ("lower" | "port") as role, name, ("up" | "down") as state, mtu, mode, *rest] if word == ALIAS:
+        case [word, ("lower" | "port" | "tap") as role, name, ("up" | "down") as state, mtu, mode, *rest] if (
+            word == ALIAS
+        ):
             if mtu.isdecimal() and mode.isdecimal():
                 return Found(role, name, state == "up", int(mtu), int(mode), rest[0] if rest else "")
     return None

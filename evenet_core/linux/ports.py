@@ -26,7 +26,14 @@ from evenet_core.linux.rtnl import Rtnl
 from evenet_core.model.ports import lower_name
 from evenet_core.reconciler.item import Change, Op
 
-__all__ = ["Ports"]
+__all__ = ["Ports", "lower_mtu"]
+
+IPV6_LEAST = 1280  # bytes (RFC 8200, 5): a link with less loses all that was set of its IPv6
+
+
+def lower_mtu(mtu: int) -> int:
+    """MTU of the port below an adapter with this one."""
+    return max(mtu, IPV6_LEAST)
 
 
 class Ports:
@@ -71,7 +78,7 @@ class Ports:
         await ask(
             self._rtnl,
             ipv6_mode_message(about, NO_ADDRESS, index=port.index),
-            link_message(about, index=port.index, master=bridge.index, mtu=item.mtu, up=True),
+            link_message(about, index=port.index, master=bridge.index, mtu=lower_mtu(item.mtu), up=True),
             link_message(about, index=bridge.index, mac=port.mac, mtu=item.mtu, up=True),
         )
 

@@ -67,6 +67,46 @@ def test_ports_of_a_bridge_forward_at_once_unless_spanning_tree_has_to_look_for_
     asyncio.run(story())
 
 
+def test_a_lease_that_asks_for_a_tiny_mtu_costs_the_port_nothing_of_its_ipv6(rtnl: Rtnl, port: str) -> None:
+    run("ip", "address", "add", "2001:db8::7/64", "dev", port, "nodad")
+    run("sysctl", "-q", "-w", f"net.ipv6.conf.{port}.use_tempaddr=2")
+    item = PortBridge(port, 576)
+
+    async def story() -> None:
+        driver = LinkDriver(rtnl)
+        await create(driver, item)
+        assert await there(driver) == {item}
+        assert link(port)["mtu"] == 576
+
+        await delete(driver, item)
+
+    asyncio.run(story())
+    assert "2001:db8::7/64" in run("ip", "address", "show", "dev", port)
+    assert run("sysctl", "-n", f"net.ipv6.conf.{port}.use_tempaddr") == "2\n"
+
+
+def test_a_hypervisors_interface_is_as_it_was_found_when_it_leaves_the_bridge(rtnl: Rtnl) -> None:
+    run("ip", "link", "add", "nbu1x1", "mtu", "1300", "type", "veth", "peer", "name", "guest")
+    run("ip", "link", "set", "nbu1x1", "alias", "of the hypervisor")
+    before, item = link("nbu1x1"), BridgePort("nbu1x1", "bn1", 1400)
+
+    async def story() -> None:
+        driver = LinkDriver(rtnl)
+        await create(driver, BRIDGE)
+        await create(driver, item)
+        assert await there(driver) == {BRIDGE, item}
+        run("ip", "link", "del", "bn1")
+        [left] = await there(driver)
+        await delete(driver, left)
+        assert await there(driver) == set()
+
+    asyncio.run(story())
+    after = link("nbu1x1")
+    assert before.pop("qdisc") == "noop"  # until it is set up for the first time
+    del after["qdisc"]
+    assert after == before
+
+
 def test_links_of_apps_make_no_addresses_by_themselves(rtnl: Rtnl) -> None:
     namespace = make_namespace()
     item = Veth("nbu1x1", "bn1", 1500, f"/proc/self/fd/{namespace}", "eth0", MAC)
