@@ -57,6 +57,7 @@ from evenet_core.runtime.ledger import Ledger
 from evenet_core.runtime.memory import Memory
 from evenet_core.runtime.ports import IP_KINDS, Ports
 from evenet_core.runtime.probes import Probes
+from evenet_core.runtime.teardown import left_behind
 from evenet_core.runtime.verifier import Verifier
 from evenet_core.settings import NodeSettings
 from evenet_core.status import View, dpc_list, status_document, timestamp
@@ -150,12 +151,20 @@ class Node:
         self._ledger.close()
         await self._kernel.close()
 
-    async def teardown(self) -> None:
-        """Remove everything that evenet made and give back what it found."""
+    async def teardown(self) -> list[str]:
+        """Remove everything that evenet made and give back what it found; what was stored stays, for another start.
+
+        Returns what could not be removed, a line each. Afterwards only `stop` makes sense.
+        """
         self._ready = False
+        self._confirmation.stop()
         await self._verifier.stop()
         await self._probes.stop()
-        await self._engine.teardown()
+        left = await self._engine.teardown()
+        await self._facts.stop()
+        self._ledger.close()
+        self._kernel.tidy()
+        return left_behind(left)
 
     # -- asking -------------------------------------------------------------------------------------
 

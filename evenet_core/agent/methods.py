@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from evenet_core import formats
+from evenet_core.agent.departure import Departure
 from evenet_core.errors import EvenetError
 from evenet_core.node import Node
 
@@ -18,8 +19,9 @@ SETTLE_TIMEOUT = 600.0  # seconds an `apply` is followed at most
 class Methods:
     """Methods by name. Each is a coroutine function, or an async generator for a stream."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, departure: Departure) -> None:
         self._node = node
+        self._departure = departure
 
     def named(self, name: str) -> Callable[..., Any]:
         """The method called `name`.
@@ -95,3 +97,10 @@ class Methods:
 
     async def do_leases(self) -> Any:
         return self._node.leases()
+
+    async def do_teardown(self) -> AsyncIterator[Any]:
+        """`{"left": [...]}` when all is removed but that, a line each; then the agent ends, also if nobody listens."""
+        try:
+            yield {"left": await self._departure.tear_down()}
+        finally:
+            self._departure.leave()

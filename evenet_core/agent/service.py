@@ -15,14 +15,16 @@ from hashlib import sha256
 from pathlib import Path
 
 from evenet_core import formats
+from evenet_core.agent.departure import Departure
 from evenet_core.agent.methods import Methods
 from evenet_core.agent.server import ControlServer
 from evenet_core.errors import ConfigError, EvenetError
 from evenet_core.node import Node
+from evenet_core.runtime.teardown import tear_down
 from evenet_core.settings import NodeSettings
 from evenet_core.store import Store
 
-__all__ = ["AgentOptions", "collect_less_often", "run_agent"]
+__all__ = ["AgentOptions", "collect_less_often", "run_agent", "take_down"]
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +62,8 @@ def collect_less_often() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-async def run_agent(options: AgentOptions) -> None:
-    """Run until SIGTERM or SIGINT.
+async def run_agent(options: AgentOptions) -> list[str]:
+    """Run until SIGTERM or SIGINT; another one changes nothing more. Returns what `teardown` could not remove.
 
     :raises EvenetError: another agent runs on this state directory, or there is nothing to start from.
     """
@@ -75,7 +77,8 @@ async def run_agent(options: AgentOptions) -> None:
         node = Node(state_dir=options.state_dir, run_dir=options.socket_path.parent, settings=options.settings)
         documents = [d for path in (options.override, options.config) if path and (d := _changed(path, given, node))]
         async with node:
-            server = ControlServer(Methods(node), options.socket_path)
+            departure = Departure(node, stop, teardown=options.teardown)
+            server = ControlServer(Methods(node, departure), options.socket_path)
             await server.start()
             for document, name, digest in documents:
                 if await _take(node, document):
@@ -85,8 +88,20 @@ async def run_agent(options: AgentOptions) -> None:
             await stop.wait()
             notify("STOPPING=1")
             await server.stop()
-            if options.teardown:
-                await node.teardown()
+            return await departure.finish()
+
+
+async def take_down(options: AgentOptions) -> list[str]:
+    """Remove what an agent left behind that runs no more. Returns what cannot be removed, a line each.
+
+    :raises EvenetError: an agent runs on this state directory.
+    """
+    options.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _alone(options.state_dir):
+        left = await tear_down(options.state_dir, options.socket_path.parent, options.settings)
+        if options.socket_path.is_socket():
+            options.socket_path.unlink()
+        return left
 
 
 async def _take(node: Node, document: formats.Document) -> bool:

@@ -65,9 +65,15 @@ def _agent_commands(commands: Commands) -> None:
     run = _add(commands, "run", "run:run", "the agent, in the foreground", json=False)
     run.add_argument("--config", type=Path, metavar="FILE", help="device config to start from")
     run.add_argument("--override", type=Path, metavar="FILE", help="DPC to start from without a device config")
-    run.add_argument("--settings", type=Path, default=Path("/etc/evenet/settings.yaml"), metavar="FILE")
+    _add_settings(run)
     run.add_argument("--teardown", action="store_true", help="remove everything at the end")
     run.add_argument("--verbose", action="store_true", help="log what is planned and done")
+    text = "remove everything that evenet made, and end the agent if one runs"
+    _add_settings(_add(commands, "teardown", "run:teardown", text, json=False))
+
+
+def _add_settings(command: ArgumentParser) -> None:
+    command.add_argument("--settings", type=Path, default=Path("/etc/evenet/settings.yaml"), metavar="FILE")
 
 
 def _device_commands(commands: Commands) -> None:

@@ -1,4 +1,4 @@
-"""The device: an agent that is started again when it ends, as a service manager would."""
+"""The device: an agent that is started again when it fails, as a service manager would."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Supervisor:
         self._ready = ready
 
     async def run(self, log_file: Path) -> None:
-        """Runs until it is cancelled."""
+        """Runs until the agent has ended because it was told to, or this is cancelled."""
         notices = self._notices()
         argv = ("evenet", "run", *self._arguments)
         environment = ENVIRONMENT | {"NOTIFY_SOCKET": "/run/lab-notify"}
@@ -61,7 +61,9 @@ class Supervisor:
                 pid = start(self._device, argv, log_file, environment)
                 (self._device.directory / "run" / "agent.pid").write_text(f"{pid}\n")
                 status = await self._ended(pid)
-                log.info("agent ended with status %d; it is started again", status)
+                log.info("agent ended with status %d", status)
+                if not status:
+                    return
                 await asyncio.sleep(RESTART)
         finally:
             asyncio.get_running_loop().remove_reader(notices)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ from evenet_core.reconciler.item import Driver, Item, ItemKey
 from evenet_core.settings import NodeSettings
 
 __all__ = ["Kernel"]
+
+APPS = "apps.json"
 
 
 class Kernel:
@@ -68,8 +71,8 @@ class Kernel:
             RouteDriver(self.rtnl),
             RuleDriver(self.rtnl),
             NeighbourDriver(self.rtnl),
-            SysctlDriver(self._state_dir),
-            OffloadDriver(self.rtnl, self._state_dir),
+            SysctlDriver(self._run_dir),
+            OffloadDriver(self.rtnl, self._run_dir),
             self._daemons,
             self._metadata,
         ]
@@ -96,6 +99,13 @@ class Kernel:
         await self._metadata.close()
         self.rtnl.close()
         self._listener.close()
+
+    def tidy(self) -> None:
+        """After a teardown: remove our files in the run directory. Where a daemon is left, its directory stays."""
+        (self._run_dir / APPS).unlink(missing_ok=True)
+        (self._run_dir / PROGRAM).unlink(missing_ok=True)
+        with suppress(OSError):
+            (self._run_dir / "daemons").rmdir()
 
     def exists(self, key: ItemKey) -> bool:
         """Whether something that nobody plans is there: a port under its own name or as the lower part of an
@@ -137,7 +147,7 @@ class Kernel:
 
     def write_apps(self, document: Sequence[Mapping[str, Any]]) -> None:
         """What whoever runs the apps has to know (`apps/runtime.py`): `<run dir>/apps.json`."""
-        path = self._run_dir / "apps.json"
+        path = self._run_dir / APPS
         data = json.dumps(document).encode()
         if not path.exists() or path.read_bytes() != data:
             write_atomic(path, data, 0o644, sync=False)

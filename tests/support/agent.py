@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from evenet_core.cli.client import Client
 from evenet_core.linux.daemondriver import DaemonDriver
@@ -33,14 +33,14 @@ class Agent:
         self._where = ("--state-dir", str(home / "state"), "--socket", str(self._socket))
         self._environment = environment
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, stderr: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
         """Returns when it says that it is ready (sd_notify(3))."""
         address = f"\0{os.getpid()}-{id(self)}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
             ready.bind(address)
             ready.settimeout(DEADLINE)
             environment = self._environment | {"NOTIFY_SOCKET": address.replace("\0", "@")}
-            process = subprocess.Popen([*self._evenet, *self._where, "run", *arguments], env=environment)
+            process = self.begin(*arguments, environment=environment, stderr=stderr)
             try:
                 assert ready.recv(100) == b"READY=1"
             except BaseException:
@@ -48,6 +48,18 @@ class Agent:
                 process.wait()
                 raise
         return process
+
+    def begin(
+        self, *arguments: str, environment: dict[str, str] | None = None, stderr: IO[bytes] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Returns at once."""
+        command = [*self._evenet, *self._where, "run", *arguments]
+        return subprocess.Popen(command, env=environment or self._environment, stderr=stderr)
+
+    def tries(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """An evenet command that may fail."""
+        command = [*self._evenet, *self._where, *arguments]
+        return subprocess.run(command, env=self._environment, check=False, capture_output=True, text=True)
 
     def says(self, *arguments: str) -> str:
         """What an evenet command prints."""

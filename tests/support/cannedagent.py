@@ -24,7 +24,7 @@ class Agent(Methods):
 
     def named(self, name: str) -> Any:
         super().named(name)  # only what the real agent knows can be asked
-        stream = name in {"settle", "follow"}
+        stream = name in {"settle", "follow", "teardown"}
         return self._stream(name) if stream else self._plain(name)
 
     def _plain(self, name: str) -> Any:

@@ -753,3 +753,22 @@ def test_a_disk_that_is_full_is_told(path: Path, running: Agent, unbuffered: str
     assert done.returncode == 1
     assert os.strerror(errno.ENOSPC) in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# -- taking down --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("left", "status"), [([], 0), (["port eth0: Device or resource busy"], 1)])
+def test_what_a_teardown_leaves_is_told_line_by_line(evenet: Any, running: Agent, left: list[str], status: int) -> None:
+    running.answers["teardown"] = [{"left": left}]
+
+    done = evenet("teardown")
+
+    assert (done.status, done.out) == (status, "")
+    assert done.err.splitlines() == [f"evenet: not removed: {line}" for line in left]
+
+
+def test_what_others_named_does_not_reach_the_terminal_as_it_is(evenet: Any, running: Agent) -> None:
+    running.answers["teardown"] = [{"left": ["link \x1b[2Jeth0: busy"]}]
+
+    assert "\x1b" not in evenet("teardown").err
