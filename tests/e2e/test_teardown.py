@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 
 import pytest
 
+from evenet_core.lab.feasible import limits, missing_kinds
+from evenet_core.lab.reading import read_model
 from tests.e2e.conftest import StartSite
 from tests.support.kerneldump import Dump, differences, dump
 from tests.support.site import CASES, EVENET, Site, eventually
@@ -31,8 +34,14 @@ def has_network(site: Site) -> bool:
     return '"state": "converged"' in told or '"state": "degraded"' in told
 
 
-@pytest.mark.parametrize("case", ["static-ips", "local-ni-multiple-ports", "app-gateway", "access-ports"])
+CASES_HERE = ["static-ips", "local-ni-multiple-ports", "app-gateway", "access-ports", "vlans-and-lags"]
+
+
+@pytest.mark.parametrize("case", CASES_HERE)
 def test_the_device_is_as_it_was_before(site: StartSite, case: str) -> None:
+    cannot = limits(read_model(CASES / case / "network-model.json"), asyncio.run(missing_kinds()))
+    if cannot:
+        pytest.skip(cannot[0])
     lab = site(case)
     lab.device("teardown")  # the agent that the lab started; it is not started again
     before = look(lab)

@@ -88,7 +88,7 @@ def test_a_lease_that_asks_for_a_tiny_mtu_costs_the_port_nothing_of_its_ipv6(rtn
 def test_a_hypervisors_interface_is_as_it_was_found_when_it_leaves_the_bridge(rtnl: Rtnl) -> None:
     run("ip", "link", "add", "nbu1x1", "mtu", "1300", "type", "veth", "peer", "name", "guest")
     run("ip", "link", "set", "nbu1x1", "alias", "of the hypervisor")
-    before, item = link("nbu1x1"), BridgePort("nbu1x1", "bn1", 1400)
+    before, item = link("nbu1x1"), BridgePort("nbu1x1", "bn1", 1500)
 
     async def story() -> None:
         driver = LinkDriver(rtnl)
@@ -117,10 +117,10 @@ def test_links_of_apps_make_no_addresses_by_themselves(rtnl: Rtnl) -> None:
         await create(driver, item)
 
     asyncio.run(story())
-    os.close(namespace)
     for name in ("bn1", "nbu1x1"):
         assert link(name)["inet6_addr_gen_mode"] == "none"
         assert run("ip", "-6", "addr", "show", "dev", name) == ""
+    os.close(namespace)  # the pair goes with it
 
 
 def test_usb_adapters_with_neighbouring_macs_become_adapters_side_by_side(rtnl: Rtnl) -> None:

@@ -38,7 +38,7 @@ TEXT = {
     "bridge vlans": "bridge -d vlan 2>&1",  # not in JSON: a kernel without VLAN filtering ends it in the middle
     "filters": f"for l in $({LINKS}); do tc filter show dev $l; tc filter show dev $l ingress; done 2>&1",
     "processes": "me=$(readlink /proc/self/ns/net); for p in /proc/[0-9]*; do"
-    ' if [ "$(readlink $p/ns/net)" = "$me" ]; then tr "\\0\\n" "  " <$p/cmdline; echo; fi; done 2>/dev/null',
+    ' if [ "$(readlink $p/ns/net)" = "$me" ]; then tr "\\0\\n\\036" "   " <$p/cmdline; echo; fi; done 2>/dev/null',
     "sockets": "ss -H -l -n -t -u -w -0 -x",
     "sysctl": "cd /proc/sys && grep -rsH '' net",
     "ethtool": f"for l in $({LINKS}); do"
@@ -142,6 +142,8 @@ def _lines(name: str, text: str) -> list[str]:
         lines = [line for line in lines if not line.startswith(OWN_LIFE)]
     if name == "ethtool":
         return lines
+    if name == "processes":  # one that has just begun bears the name of who began it
+        lines = list({line for line in lines if "proc/self/ns/net" not in line})
     return sorted(lines)
 
 

@@ -50,7 +50,7 @@ HABITS: Mapping[str, str] = {
     "small": "ip link set P mtu 1000 up",
 }
 AROUND = """
-    ip link add foreign0 type bridge stp_state 1
+    ip link add foreign0 type bridge forward_delay 0 ageing_time 12345 priority 4096 group_fwd_mask 8
     ip link set foreign0 up
     ip addr add 10.99.0.1/24 dev foreign0
     ip link add member type veth peer name other
