@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 
 from evenet_core.errors import DriverError
+from evenet_core.linux.belongings import belongings
 from evenet_core.linux.link import PortBridge, PortLink
 from evenet_core.linux.linkmark import BRIDGE, found_port, port_mark
 from evenet_core.linux.links import (
@@ -123,7 +124,7 @@ class Ports:
         if port.kind == "bridge" or port.master:
             raise DriverError(f"{about}: {name} is a bridge or a port of one, and that is not ours")
         mark = port_mark("lower", port)
-        await self._rename(port, link_message(about, index=port.index, rename=below, alias=mark))
+        await self._rename(port, link_message(about, index=port.index, rename=below, alias=mark), up=port.up)
         return port
 
     async def _unbridge(self, item: PortBridge) -> None:
@@ -145,13 +146,18 @@ class Ports:
             await ask(self._rtnl, link_message(about, index=port.index, mtu=known.mtu))
         await ask(self._rtnl, ipv6_mode_message(about, known.ipv6_mode, index=port.index))
         await self._free(known.name, port, about)
-        last = link_message(about, index=port.index, rename=known.name, alias=known.alias, up=known.up)
-        await self._rename(port, last)
+        name = known.name if known.name != port.name else ""
+        last = link_message(about, index=port.index, rename=name, alias=known.alias, up=known.up)
+        await self._rename(port, last, up=known.up)
 
-    async def _rename(self, port: LinkInfo, request: Message) -> None:
-        """Kernels before 6.3 rename only links that are down; `request` says how it is to be afterwards."""
+    async def _rename(self, port: LinkInfo, request: Message, *, up: bool) -> None:
+        """Kernels before 6.3 rename only links that are down. What is `up` afterwards has what others gave it."""
         [error] = await self._rtnl.send([request])
         if error is not None and error.errno == errno.EBUSY:
-            await ask(self._rtnl, link_message(f"port {port.name}", index=port.index, up=False), request)
+            kept = await belongings(self._rtnl, port.index) if up else []
+            about = f"port {port.name}"
+            await ask(self._rtnl, link_message(about, index=port.index, up=False), request)
+            if up:
+                await self._rtnl.send([link_message(about, index=port.index, up=True), *kept])
         elif error is not None:
             raise error
