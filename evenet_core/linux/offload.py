@@ -6,7 +6,6 @@ run directory before it is switched off, and given back at teardown. After a reb
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,10 +14,10 @@ from typing import Any, ClassVar
 from evenet_core.errors import DriverError
 from evenet_core.linux.batch import deletes_first
 from evenet_core.linux.ethtool import features, meant, set_features
-from evenet_core.linux.files import write_atomic
 from evenet_core.linux.link import link_key
 from evenet_core.linux.linkmark import BRIDGE, found_port
 from evenet_core.linux.links import LinkInfo, find_link
+from evenet_core.linux.notes import Notes
 from evenet_core.linux.rtnl import Rtnl
 from evenet_core.model.ports import lower_name
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome, Requires
@@ -64,7 +63,7 @@ class OffloadDriver:
 
     def __init__(self, rtnl: Rtnl, run_dir: Path) -> None:
         self._rtnl = rtnl
-        self._file = run_dir / "offload.json"
+        self._notes = Notes(run_dir / "offload.json")
 
     async def observe(self) -> Iterable[Item]:
         items: list[Item] = []
@@ -104,19 +103,13 @@ class OffloadDriver:
 
     def _load(self) -> dict[str, _Known]:
         try:
-            stored = json.loads(self._file.read_bytes())
-            return {str(link): _known(**value) for link, value in stored.items()}
-        except (OSError, ValueError, AttributeError, TypeError):
+            return {link: _known(**value) for link, value in self._notes.load().items()}
+        except (ValueError, AttributeError, TypeError):
             return {}
 
     def _save(self, before: Mapping[str, _Known], after: Mapping[str, _Known]) -> None:
-        if before == after:
-            return
-        if after:
-            plain = {link: _plain(known) for link, known in after.items()}
-            write_atomic(self._file, json.dumps(plain).encode(), sync=False)
-        else:
-            self._file.unlink(missing_ok=True)
+        if before != after:
+            self._notes.save({link: _plain(known) for link, known in after.items()})
 
 
 def _tried(step: Callable[..., None], item: Item, devices: Mapping[str, LinkInfo | None], memory: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,8 @@ from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from evenet_core.errors import DriverError
-from evenet_core.linux.files import write_atomic
 from evenet_core.linux.link import link_key
+from evenet_core.linux.notes import Notes
 from evenet_core.linux.sysctlbeside import Beside
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome, Requires
 
@@ -55,7 +54,7 @@ class SysctlDriver:
     kinds: tuple[str, ...] = ("sysctl",)
 
     def __init__(self, run_dir: Path, root: Path = ROOT) -> None:
-        self._file = run_dir / "sysctl.json"
+        self._notes = Notes(run_dir / "sysctl.json")
         self._root = root
         self._beside = Beside(run_dir / "forwarding.json", root)
 
@@ -132,18 +131,13 @@ class SysctlDriver:
     def _found(self) -> dict[str, tuple[str, str]]:
         """Value found and link, by name."""
         try:
-            stored = json.loads(self._file.read_bytes())
-            return {str(name): (str(value), str(link)) for name, (value, link) in stored.items()}
-        except (OSError, ValueError, AttributeError, TypeError):
+            return {name: (str(value), str(link)) for name, (value, link) in self._notes.load().items()}
+        except (ValueError, TypeError):
             return {}
 
     def _save(self, before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]]) -> None:
-        if before == after:
-            return
-        if after:
-            write_atomic(self._file, json.dumps(after).encode(), sync=False)
-        else:
-            self._file.unlink(missing_ok=True)
+        if before != after:
+            self._notes.save(dict(after))
 
 
 def _is_name(name: str) -> bool:

@@ -6,14 +6,13 @@ by its index, for a port gets another name meanwhile: `net/ipv4/conf/%3/forwardi
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from evenet_core.linux.files import write_atomic
+from evenet_core.linux.notes import Notes
 
 __all__ = ["Beside"]
 
@@ -28,13 +27,13 @@ class Beside:
     """Remembers it in a file of its own, and gives it back."""
 
     def __init__(self, file: Path, root: Path) -> None:
-        self._file = file
+        self._notes = Notes(file)
         self._root = root
 
     def remember(self, setting: str) -> None:
         """To be called before this setting is changed."""
         if setting in _BESIDE:
-            self._save(self._load() | {setting: self._seen(*_BESIDE[setting])})
+            self._notes.save(self._load() | {setting: self._seen(*_BESIDE[setting])})
 
     def give_back(self, setting: str) -> None:
         """To be called when the setting itself was given back.
@@ -49,24 +48,15 @@ class Beside:
                 path = self._root / _INDEX.sub(lambda index: _name(int(index[1])), name)
                 if _read(path) != value:
                     path.write_text(value)
-        self._save(known)
+        self._notes.save(known)
 
     def _seen(self, links: str, *others: str) -> dict[str, str]:
         found = {name: _read(self._root / name) for name in others}
         return found | {known: _read(path) for path, known in _forwarding(self._root / links, links)}
 
     def _load(self) -> dict[str, Mapping[str, str]]:
-        try:
-            stored = json.loads(self._file.read_bytes())
-            return {setting: stored[setting] for setting in _BESIDE if isinstance(stored.get(setting), dict)}
-        except (OSError, ValueError, AttributeError):
-            return {}
-
-    def _save(self, known: Mapping[str, Mapping[str, str]]) -> None:
-        if known:
-            write_atomic(self._file, json.dumps(known).encode(), sync=False)
-        else:
-            self._file.unlink(missing_ok=True)
+        stored = self._notes.load()
+        return {setting: stored[setting] for setting in _BESIDE if isinstance(stored.get(setting), dict)}
 
 
 def _forwarding(directory: Path, links: str) -> Iterator[tuple[Path, str]]:
