@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 
 from evenet_core.linux import netlink
-from evenet_core.linux.netlink import CREATE, EXCLUSIVE, REPLACE, Message, Reply
+from evenet_core.linux.netlink import CREATE, EXCLUSIVE, REPLACE, Message
 from evenet_core.linux.rtnl import Rtnl
 
 __all__ = ["belongings"]
@@ -30,38 +30,38 @@ async def belongings(rtnl: Rtnl, index: int) -> list[Message]:
 
     :raises DriverError: the kernel refuses to tell.
     """
-    addresses = await rtnl.dump(Message(GETADDR, 0, _IFADDR.pack(_INET6, 0, 0, 0, 0), "addresses"))
-    routes = await rtnl.dump(Message(GETROUTE, 0, _RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0), "routes"))
-    neighbours = await rtnl.dump(Message(GETNEIGH, 0, _NDMSG.pack(0, 0, 0, 0, 0), "neighbours"))
-    proxies = await rtnl.dump(Message(GETNEIGH, 0, _NDMSG.pack(0, 0, 0, _PROXY, 0), "neighbours"))
-    again = [_address(reply, index) for reply in addresses]
-    again += [_route(reply, index, direct=direct) for direct in (True, False) for reply in routes]
-    again += [_neighbour(reply, index) for reply in (*neighbours, *proxies)]
+    addresses = await rtnl.bodies(Message(GETADDR, 0, _IFADDR.pack(_INET6, 0, 0, 0, 0), "addresses"))
+    routes = await rtnl.bodies(Message(GETROUTE, 0, _RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0), "routes"))
+    neighbours = await rtnl.bodies(Message(GETNEIGH, 0, _NDMSG.pack(0, 0, 0, 0, 0), "neighbours"))
+    proxies = await rtnl.bodies(Message(GETNEIGH, 0, _NDMSG.pack(0, 0, 0, _PROXY, 0), "neighbours"))
+    again = [_address(body, index) for body in addresses]
+    again += [_route(body, index, direct=direct) for direct in (True, False) for body in routes]
+    again += [_neighbour(body, index) for body in (*neighbours, *proxies)]
     return [message for message in again if message is not None]
 
 
-def _address(reply: Reply, index: int) -> Message | None:
-    *_, link = _IFADDR.unpack_from(reply.body)
-    flags = netlink.attributes(reply.body[_IFADDR.size :], {_IFA_FLAGS}).get(_IFA_FLAGS)
+def _address(body: memoryview, index: int) -> Message | None:
+    *_, link = _IFADDR.unpack_from(body)
+    flags = netlink.attributes(body[_IFADDR.size :], {_IFA_FLAGS}).get(_IFA_FLAGS)
     if link != index or netlink.integer(flags) & (_TEMPORARY | _PRIVATE):
         return None
-    return Message(NEWADDR, CREATE | EXCLUSIVE, bytes(reply.body), "address of others")
+    return Message(NEWADDR, CREATE | EXCLUSIVE, bytes(body), "address of others")
 
 
-def _route(reply: Reply, index: int, *, direct: bool) -> Message | None:
+def _route(body: memoryview, index: int, *, direct: bool) -> Message | None:
     """Those without a gateway come first: gateways are reached by them."""
-    *head, protocol, scope, kind, flags = _RTMSG.unpack_from(reply.body)
-    found = netlink.attributes(reply.body[_RTMSG.size :], {_OIF, _GATEWAY, _VIA})
+    *head, protocol, scope, kind, flags = _RTMSG.unpack_from(body)
+    found = netlink.attributes(body[_RTMSG.size :], {_OIF, _GATEWAY, _VIA})
     if netlink.integer(found.get(_OIF)) != index or direct is bool(found.keys() & {_GATEWAY, _VIA}):
         return None
     if kind != _UNICAST or protocol in (_BY_KERNEL, _BY_ROUTER):
         return None
-    body = _RTMSG.pack(*head, protocol, scope, kind, flags & _ONLINK) + bytes(reply.body[_RTMSG.size :])
-    return Message(NEWROUTE, CREATE | EXCLUSIVE, body, "route of others")
+    again = _RTMSG.pack(*head, protocol, scope, kind, flags & _ONLINK) + bytes(body[_RTMSG.size :])
+    return Message(NEWROUTE, CREATE | EXCLUSIVE, again, "route of others")
 
 
-def _neighbour(reply: Reply, index: int) -> Message | None:
-    _, link, state, flags, _ = _NDMSG.unpack_from(reply.body)
+def _neighbour(body: memoryview, index: int) -> Message | None:
+    _, link, state, flags, _ = _NDMSG.unpack_from(body)
     if link != index or not (state & _PERMANENT or flags & _PROXY):
         return None
-    return Message(NEWNEIGH, CREATE | REPLACE, bytes(reply.body), "neighbour of others")
+    return Message(NEWNEIGH, CREATE | REPLACE, bytes(body), "neighbour of others")

@@ -146,8 +146,19 @@ class Rtnl:
 
         :raises DriverError: the kernel refuses, or things change faster than they can be read.
         """
+        read = layout.read
+        return await self._dump(message, lambda data, start, end: make(read(data, start, end)))
+
+    async def bodies(self, message: Message) -> list[memoryview]:
+        """Everything of one type that exists, as the kernel tells it.
+
+        :raises DriverError: as `dump`
+        """
+        return await self._dump(message, lambda data, start, end: memoryview(data)[start:end])
+
+    async def _dump(self, message: Message, take: Callable[[bytes, int, int], T | None]) -> list[T]:
         for _ in range(DUMP_TRIES):
-            found, interrupted = self._dump_once(message, layout, make)
+            found, interrupted = self._dump_once(message, take)
             if not interrupted:
                 return found
             await asyncio.sleep(0)
@@ -170,12 +181,10 @@ class Rtnl:
                     raise error
                 return None
 
-    def _dump_once(
-        self, message: Message, layout: Layout, make: Callable[[tuple[Any, ...]], T | None]
-    ) -> tuple[list[T], bool]:
+    def _dump_once(self, message: Message, take: Callable[[bytes, int, int], T | None]) -> tuple[list[T], bool]:
         self._ask(message, DUMP)
         found: list[T] = []
-        read, sequence, all_flags = layout.read, self._sequence, 0
+        sequence, all_flags = self._sequence, 0
         while True:
             data = self._receive()
             for kind, flags, number, start, end in messages(data):
@@ -183,7 +192,7 @@ class Rtnl:
                     continue
                 all_flags |= flags
                 if kind > NLMSG_DONE:
-                    made = make(read(data, start, end))
+                    made = take(data, start, end)
                     if made is not None:
                         found.append(made)
                 elif kind == NLMSG_DONE:
