@@ -25,6 +25,7 @@ from evenet_core.apps.metadata import MetadataRequest, MetadataResponse, Metadat
 from evenet_core.apps.numbers import Numbers
 from evenet_core.apps.runtime import runtime_document
 from evenet_core.apps.vifs import Known
+from evenet_core.device.dpclist import same_settings
 from evenet_core.device.flatten import CONTROLLER_KEY, dpc_from_config
 from evenet_core.device.verify import Phase, State, Timers
 from evenet_core.errors import EvenetError
@@ -51,10 +52,8 @@ from evenet_core.runtime.confirmation import Confirmation
 from evenet_core.runtime.explanation import Explanation
 from evenet_core.runtime.facthub import FactHub
 from evenet_core.runtime.insight import graph, item_event, leases, problems, refusals, unsettled
-from evenet_core.runtime.journal import Journal
+from evenet_core.runtime.keeping import Keeping
 from evenet_core.runtime.kernel import Kernel
-from evenet_core.runtime.ledger import Ledger
-from evenet_core.runtime.memory import Memory
 from evenet_core.runtime.ports import IP_KINDS, Ports
 from evenet_core.runtime.probes import Probes
 from evenet_core.runtime.teardown import left_behind
@@ -73,8 +72,10 @@ SETTLED = (Phase.COMMITTED, Phase.FAILED, Phase.IDLE)
 class Node:
     """This machine's networking, kept as its operator asked for.
 
-    :param state_dir: durable state: configs, numbers, results. Ours alone.
-    :param run_dir: volatile state: daemons, leases. Ours alone.
+    :param state_dir: durable state: configs, numbers, results, events. Ours alone. A disk that takes nothing, or
+        gives nothing back, is a problem of the status; the node runs on.
+    :param run_dir: volatile state: daemons, leases, copies of the durable state. Ours alone.
+    :raises EvenetError: a newer evenet wrote the state.
     """
 
     def __init__(
@@ -87,15 +88,15 @@ class Node:
         self.settings = settings or NodeSettings()
         self._run_dir = run_dir
         self._started = time.time()
-        self._memory = Memory(state_dir)
-        self._ledger = Ledger(self._cannot_be_stored)
+        self._keeping = Keeping(state_dir, run_dir)
+        self._memory, self._ledger = self._keeping.memory, self._keeping.ledger
         self._numbers = Numbers()
         self._known = Known()
         stored = self._memory.config()
         self._configured = stored is not None
         self._config = stored or DeviceConfig()
         self._names = ObjectNames(self._config)
-        self.journal = Journal()
+        self.journal = self._keeping.journal
         self.plugins = Plugins(disabled=self.settings.disabled_plugins)
         self._planner = Planner(self.plugins)
         self._facts = FactHub(self._facts_changed)
@@ -115,6 +116,7 @@ class Node:
     async def __aenter__(self) -> Node:
         """Take over what runs: observe the kernel, read what was stored, plan, and repair what differs."""
         self._run_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
+        self.journal.add("agent", f"evenet {__version__} takes over")
         self._kernel.open(self._respond_metadata, self._facts.values)
         self._engine = Engine(self._kernel.drivers, self._kernel.exists, self._engine_event, naming=self._called)
         self._kernel.connect(self._engine)
@@ -124,16 +126,24 @@ class Node:
             self._facts, {**builtin_probes(), **self.plugins.probes()}, self._chosen, self._note_change
         )
         self._probes.recall(self._memory.route_choices())
-        candidates, current = self._memory.candidates()
-        if candidates:
-            self._verifier.resume(candidates, current, self._timers())
+        self._resume_dpcs()
         await self._facts.watch(self._kernel.monitors)
         self._refresh()
         self._ready = True
         await self._engine.start()
         self._confirmation.resume()
+        self._keeping.begin()
         self._decide()
         return self
+
+    def _resume_dpcs(self) -> None:
+        """Go on with the DPC in use. The one that the config asks for is among them, whatever became of their list."""
+        candidates, current = self._memory.candidates()
+        if candidates:
+            self._verifier.resume(candidates, current, self._timers())
+        wanted = dpc_from_config(self._config)
+        if self._configured and not any(same_settings(candidate.dpc, wanted) for candidate in candidates):
+            self._verifier.arrived(wanted)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -148,7 +158,7 @@ class Node:
         await self._probes.stop()
         await self._facts.stop()
         await self._engine.stop()
-        self._ledger.close()
+        self._keeping.close()
         await self._kernel.close()
 
     async def teardown(self) -> list[str]:
@@ -162,7 +172,8 @@ class Node:
         await self._probes.stop()
         left = await self._engine.teardown()
         await self._facts.stop()
-        self._ledger.close()
+        self._keeping.close()
+        self._memory.drop_copies()
         self._kernel.tidy()
         return left_behind(left)
 
@@ -172,6 +183,16 @@ class Node:
     def configured(self) -> bool:
         """Whether this node has a device config."""
         return self._configured
+
+    def has_taken(self, document: Document, digest: str) -> bool:
+        """Whether the file with this digest was the last of its kind, and what it brought is not lost."""
+        left = self._configured if document.dpc is None else bool(self._memory.candidates()[0])
+        return left and self._memory.given(document.kind) == digest
+
+    def note_taken(self, document: Document, digest: str) -> None:
+        """Remember that this document came from a file with this digest. For `has_taken`, once it is stored."""
+        save = partial(self._memory.save_given, document.kind, digest)
+        self._ledger.enter(f"given-{document.kind}", save, after=("config", "candidates"))
 
     async def apply(self, document: Document | DeviceConfig, *, confirm: float | None = None) -> None:
         """Take a config over. Returns when it is planned and stored; `settled` waits for the rest.
@@ -193,7 +214,7 @@ class Node:
             raise EvenetError(f"DPC {wanted.key} is not taken: only a device config can wait to be confirmed")
         else:
             self._planned_once(partial(self._verifier.arrived, wanted))
-        await self._stored("the config is in use, but cannot be stored; the next start of evenet takes the one before")
+        await self._keeping.stored("the config is in use, but cannot be stored; a reboot takes the one before")
 
     async def confirm(self) -> bool:
         """Keep the config that waits for it; False when none does.
@@ -203,17 +224,8 @@ class Node:
         if not self._confirmation.end():
             return False
         self.journal.add("config", "the config was confirmed")
-        await self._stored("the config stays, but that cannot be stored; the next start of evenet waits for it again")
+        await self._keeping.stored("the config stays, but that cannot be stored; after a reboot it waits again")
         return True
-
-    async def _stored(self, otherwise: str) -> None:
-        """
-        :raises EvenetError: something cannot be stored.
-        """
-        try:
-            await self._ledger.settled()
-        except OSError as error:
-            raise EvenetError(f"{otherwise}: {error}") from error
 
     def _take(self, config: DeviceConfig | None, text: str, **fields: bool) -> None:
         """This config counts from now on; None = none does, as if there had never been one."""
@@ -226,7 +238,10 @@ class Node:
             self._planned_once(partial(self._verifier.arrived, dpc_from_config(config)))
         else:
             self._planned_once(partial(self._verifier.withdrawn, CONTROLLER_KEY))
-        self._ledger.enter("config", partial(self._memory.save_config, config))  # after the numbers that go with it
+        # not before the numbers that go with it, nor before it is known that it waits for a confirmation
+        save = partial(self._memory.save_config, config)
+        meanwhile = partial(save, durable=False)
+        self._ledger.enter("config", save, after=("numbers", "unconfirmed"), meanwhile=meanwhile)
 
     def _go_back(self, previous: DeviceConfig | None) -> None:
         self._take(previous, "nobody confirmed: the config before is back", reverted=True)
@@ -432,9 +447,6 @@ class Node:
             self.journal.add("dpc", f"{_in_use(state)}: {state.phase}" + (f": {error}" if error else ""))
         self._note_change()
 
-    def _cannot_be_stored(self, error: OSError) -> None:
-        self.journal.add("state", f"the state cannot be stored: {error}", error=str(error))
-
     def _note_change(self) -> None:
         self._change.set()
         self._change = asyncio.Event()
@@ -473,7 +485,7 @@ class Node:
             settled=self._engine.is_settled,
             unconfirmed_until=self._confirmation.until,
             unsettled=unsettled(self._engine.machine),
-            problems=tuple(problems(self._engine, self._fragments, self._planner)),
+            problems=(*problems(self._engine, self._fragments, self._planner), *self._keeping.problems()),
             reasons=self._probes.reasons(),
         )
 

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,10 +19,10 @@ from evenet_core.agent.departure import Departure
 from evenet_core.agent.methods import Methods
 from evenet_core.agent.server import ControlServer
 from evenet_core.errors import ConfigError, EvenetError
+from evenet_core.linux.files import make_directory
 from evenet_core.node import Node
 from evenet_core.runtime.teardown import tear_down
 from evenet_core.settings import NodeSettings
-from evenet_core.store import Store
 
 __all__ = ["AgentOptions", "collect_less_often", "run_agent", "take_down"]
 
@@ -71,18 +71,16 @@ async def run_agent(options: AgentOptions) -> list[str]:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    options.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _alone(options.state_dir):
-        given = Store(options.state_dir)
+    with _alone(options.socket_path.parent, options.state_dir):
         node = Node(state_dir=options.state_dir, run_dir=options.socket_path.parent, settings=options.settings)
-        documents = [d for path in (options.override, options.config) if path and (d := _changed(path, given, node))]
+        given = [found for path in (options.override, options.config) if path and (found := _changed(path, node))]
         async with node:
             departure = Departure(node, stop, teardown=options.teardown)
             server = ControlServer(Methods(node, departure), options.socket_path)
             await server.start()
-            for document, name, digest in documents:
-                if await _take(node, document):
-                    given.save(name, digest)
+            for document, digest in given:
+                await _take(node, document)
+                node.note_taken(document, digest)
             notify("READY=1")
             log.info("evenet runs; state in %s, control socket %s", options.state_dir, options.socket_path)
             await stop.wait()
@@ -96,31 +94,28 @@ async def take_down(options: AgentOptions) -> list[str]:
 
     :raises EvenetError: an agent runs on this state directory.
     """
-    options.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _alone(options.state_dir):
+    with _alone(options.socket_path.parent, options.state_dir):
         left = await tear_down(options.state_dir, options.socket_path.parent, options.settings)
         if options.socket_path.is_socket():
             options.socket_path.unlink()
         return left
 
 
-async def _take(node: Node, document: formats.Document) -> bool:
-    """Whether it is stored, too. A disk that is full must not keep the node from its network.
+async def _take(node: Node, document: formats.Document) -> None:
+    """A disk that is full must not keep the node from its network.
 
     :raises EvenetError: the document is not for this node.
     """
     try:
         await node.apply(document)
     except EvenetError as error:
-        if not isinstance(error.__cause__, OSError):
+        if error.__cause__ is None:
             raise
         log.error("%s", error)
-        return False
-    return True
 
 
-def _changed(path: Path, given: Store, node: Node) -> tuple[formats.Document, str, str] | None:
-    """The document in a file that was not taken before in this form.
+def _changed(path: Path, node: Node) -> tuple[formats.Document, str] | None:
+    """The document in a file that was not taken before in this form, and the file's digest.
 
     A broken file does not stop a node that has a config: it runs on with that one.
     """
@@ -135,21 +130,36 @@ def _changed(path: Path, given: Store, node: Node) -> tuple[formats.Document, st
     if document.dpc is not None and node.configured:
         log.info("%s is not taken: a DPC counts until the first device config is stored", path)
         return None
-    name = f"given-{document.kind}"
-    return None if given.load(name) == digest else (document, name, digest)
+    return None if node.has_taken(document, digest) else (document, digest)
 
 
 @contextmanager
-def _alone(state_dir: Path) -> Iterator[None]:
-    """Two agents on one state directory would undo each other's work."""
-    descriptor = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _alone(run_dir: Path, state_dir: Path) -> Iterator[None]:
+    """Two agents on one directory would undo each other's work. What is locked is the directory: that takes no write,
+    and a disk that is read-only or full is no reason to leave the node without network.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
+    with suppress(OSError):  # the node tells it as a problem
+        make_directory(state_dir, 0o700)
+    with ExitStack() as locks:
+        _lock(run_dir, f"directory of the control socket {run_dir}", locks)
+        for path in (state_dir, state_dir / "lock"):  # the file is what an earlier evenet locks
+            _lock(path, f"state directory {state_dir}", locks)
         yield
+
+
+def _lock(path: Path, what: str, locks: ExitStack) -> None:
+    """
+    :raises EvenetError: somebody else has locked it.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        locks.callback(os.close, descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise EvenetError(f"another agent runs with the state directory {state_dir}") from None
-    finally:
-        os.close(descriptor)
+        raise EvenetError(f"another agent runs with the {what}") from None
+    except OSError:
+        pass  # not there, or broken, which the node will tell
 
 
 def notify(state: str) -> None:

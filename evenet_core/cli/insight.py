@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
@@ -28,15 +29,16 @@ def events(options: Namespace) -> int:
         with suppress(KeyboardInterrupt):
             for event in agent.stream("follow"):
                 if options.json:
-                    print(json.dumps(event), flush=True)
+                    print(json.dumps(event))
                 else:
                     _print_event(event)
+                sys.stdout.flush()
     return 0
 
 
 def _print_event(event: dict[str, Any]) -> None:
     line = printable(f"{event['time']}  {event['kind']:<8}  {event['text']}")
-    print(colour(line, "red") if event.get("error") else line, flush=True)
+    print(colour(line, "red") if event.get("error") else line)
 
 
 def explain(options: Namespace) -> int:

@@ -47,7 +47,7 @@ class Confirmation:
         self._set_timer()
 
     def expect(self, previous: DeviceConfig | None, seconds: float) -> None:
-        """To be called before the new config is stored. After several in a row the one before them all comes back."""
+        """To be called before the new config is entered. After several in a row the one before them all comes back."""
         if self._waiting is not None:
             previous = self._waiting[0]
         self._waiting = previous, self._now() + seconds
@@ -55,9 +55,10 @@ class Confirmation:
         self._set_timer()
 
     def end(self) -> bool:
-        """The present config stays, and is to be stored already; False when nothing waited for that."""
+        """The present config stays, and is entered already; False when nothing waited for that."""
         waited, self._waiting = self._waiting is not None, None
-        self._ledger.enter("unconfirmed", self._memory.clear_unconfirmed)
+        clear = self._memory.clear_unconfirmed
+        self._ledger.enter("unconfirmed", clear, after=("config",), meanwhile=partial(clear, durable=False))
         self.stop()
         return waited
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,27 +11,58 @@ from msgspec import ValidationError
 from evenet_core.apps.numbers import Numbers
 from evenet_core.device.dpclist import Candidate
 from evenet_core.model.config import DeviceConfig
-from evenet_core.model.plain import from_plain, to_json, to_plain
-from evenet_core.store import Store
+from evenet_core.model.plain import from_plain, to_json
+from evenet_core.store import Flaw, Store
 
 __all__ = ["Memory"]
 
-log = logging.getLogger(__name__)
+COPIES = "state"  # directory of the copies, in the run directory
 
 
 class Memory:
-    """Reads and writes the documents that the node lives by. All of them are readable by root only."""
+    """Reads and writes the documents that the node lives by. All of them are readable by root only.
 
-    def __init__(self, state_dir: Path) -> None:
-        self._store = Store(state_dir)
+    :param run_dir: volatile state, where copies are kept; None = nowhere.
+    :raises EvenetError: a newer evenet wrote a document.
+    """
+
+    def __init__(self, state_dir: Path, run_dir: Path | None = None) -> None:
+        self._store = Store(state_dir, run_dir / COPIES if run_dir else None)
+        self._store.refuse_newer()
+
+    @property
+    def flaws(self) -> Mapping[str, Flaw]:
+        """What is wrong with documents that were read, by name, until they are written anew."""
+        return self._store.flaws
+
+    @property
+    def found(self) -> Sequence[Flaw]:
+        """All that was wrong with documents when they were read."""
+        return self._store.found
+
+    @property
+    def mendable(self) -> bool:
+        """Documents are not as good as their copies."""
+        return self._store.mendable
+
+    def mend(self) -> None:
+        """Write them anew."""
+        self._store.mend()
+
+    def drop_copies(self) -> None:
+        """Nothing is left in the kernel of what the copies stand for."""
+        self._store.drop_copies()
 
     def config(self) -> DeviceConfig | None:
         """The device config stored last."""
         config: DeviceConfig | None = self._read("config", DeviceConfig)
         return config
 
-    def save_config(self, config: DeviceConfig | None) -> None:
-        self._store.write("config", to_json(config))
+    def save_config(self, config: DeviceConfig | None, *, durable: bool = True) -> None:
+        """
+        :param durable: not only the copy that a reboot forgets.
+        """
+        self._store.write("config", to_json(config), durable=durable)
 
     def candidates(self) -> tuple[tuple[Candidate, ...], int]:
         """The list of DPCs with their results, and the index of the one in use (-1 = none)."""
@@ -44,7 +74,7 @@ class Memory:
         return candidates, current if current in range(len(candidates)) else min(0, len(candidates) - 1)
 
     def save_candidates(self, candidates: Sequence[Candidate], current: int) -> None:
-        self._store.save("dpcs", {"candidates": to_plain(candidates), "current": current})
+        self._store.write("dpcs", to_json({"candidates": candidates, "current": current}))
 
     def numbers(self) -> Numbers:
         """Every number given so far."""
@@ -62,8 +92,11 @@ class Memory:
         self._store.save("routes", dict(choices))
 
     def unconfirmed(self) -> tuple[DeviceConfig | None, float] | None:
-        """The config that comes back unless the present one is confirmed, and when (seconds since the epoch)."""
-        match self._store.load("unconfirmed"):
+        """The config that comes back unless the present one is confirmed, and when (seconds since the epoch).
+
+        An older generation of this is never used: it would take a config back that was confirmed meanwhile.
+        """
+        match self._store.load("unconfirmed", older=False):
             case {"previous": None, "until": float(until)}:
                 return None, until
             case {"previous": previous, "until": float(until)}:
@@ -72,19 +105,30 @@ class Memory:
         return None
 
     def save_unconfirmed(self, previous: DeviceConfig | None, until: float) -> None:
-        self._store.save("unconfirmed", {"previous": to_plain(previous) if previous else None, "until": until})
+        self._store.write("unconfirmed", to_json({"previous": previous, "until": until}))
 
-    def clear_unconfirmed(self) -> None:
-        self._store.save("unconfirmed", None)
+    def clear_unconfirmed(self, *, durable: bool = True) -> None:
+        """
+        :param durable: not only in the copy that a reboot forgets.
+        """
+        self._store.save("unconfirmed", None, durable=durable)
+
+    def given(self, kind: str) -> str:
+        """Digest of the file of this kind that was taken last."""
+        digest = self._store.load(f"given-{kind}")
+        return digest if isinstance(digest, str) else ""
+
+    def save_given(self, kind: str, digest: str) -> None:
+        self._store.save(f"given-{kind}", digest)
 
     def _read(self, name: str, type_: type[Any]) -> Any:
         stored = self._store.load(name)
         return None if stored is None else self._decoded(name, stored, type_)
 
     def _decoded(self, name: str, value: Any, type_: Any) -> Any:
-        """A document of an older format that cannot be read any more must not stop the node."""
+        """A document that cannot be understood must not stop the node."""
         try:
             return from_plain(value, type_)
         except (ValidationError, ValueError, TypeError) as error:
-            log.error("state document %s cannot be understood (%s); it is left out", name, error)
+            self._store.note(name, f"state document {name} cannot be understood ({error}); it is left out")
             return None

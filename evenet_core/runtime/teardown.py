@@ -10,7 +10,9 @@ from evenet_core.model.metadata import MetadataRequest, MetadataResponse
 from evenet_core.plugins import Plugins
 from evenet_core.reconciler.engine import Engine
 from evenet_core.runtime.kernel import Kernel
+from evenet_core.runtime.memory import COPIES
 from evenet_core.settings import NodeSettings
+from evenet_core.store import Store
 
 __all__ = ["left_behind", "tear_down"]
 
@@ -29,6 +31,7 @@ async def tear_down(state_dir: Path, run_dir: Path, settings: NodeSettings) -> l
         engine = Engine(kernel.drivers)
         await engine.start()
         left = await engine.teardown()
+        Store(state_dir, run_dir / COPIES).drop_copies()
         kernel.tidy()
     finally:
         await kernel.close()

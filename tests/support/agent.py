@@ -18,20 +18,24 @@ from evenet_core.cli.client import Client
 from evenet_core.linux.daemondriver import DaemonDriver
 from tests.support.kernel import delete
 
-__all__ = ["Agent", "running"]
+__all__ = ["DEADLINE", "EVENET", "Agent", "end_daemons", "running"]
 
 DEADLINE = 30.0  # seconds; only a test that fails waits so long
 EVENET = ("-P", "-m", "evenet_core.cli.main")  # -P: what is installed, not what lies in the present directory
 
 
 class Agent:
-    """A running agent."""
+    """A running agent.
 
-    def __init__(self, home: Path, environment: dict[str, str], python: str) -> None:
+    :param environment: besides this process's own
+    :param state: its state directory, if that is not below `home`
+    """
+
+    def __init__(self, home: Path, environment: dict[str, str], python: str, state: Path | None = None) -> None:
         self._evenet = (python, *EVENET)
         self._socket = home / "run" / "evenet.sock"
-        self._where = ("--state-dir", str(home / "state"), "--socket", str(self._socket))
-        self._environment = environment
+        self._where = ("--state-dir", str(state or home / "state"), "--socket", str(self._socket))
+        self._environment = {**os.environ, **environment}
 
     def start(self, *arguments: str, stderr: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
         """Returns when it says that it is ready (sd_notify(3))."""
@@ -63,8 +67,14 @@ class Agent:
 
     def says(self, *arguments: str) -> str:
         """What an evenet command prints."""
+        return self.run(*arguments, check=True).stdout
+
+    def run(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
+        """An evenet command that ends by itself."""
         command = [*self._evenet, *self._where, *arguments]
-        return subprocess.run(command, env=self._environment, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            command, env=self._environment, check=check, capture_output=True, text=True, timeout=DEADLINE
+        )
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.says(*arguments, "--json"))
@@ -106,16 +116,16 @@ def running(home: Path, *arguments: str, python: str = sys.executable, **environ
     :param arguments: of `evenet run`.
     :param python: of the environment in which evenet is installed.
     """
-    agent = Agent(home, {**os.environ, **environment}, python)
+    agent = Agent(home, environment, python)
     process = agent.start(*arguments)
     try:
         yield agent
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(DEADLINE)
-        asyncio.run(_end_daemons(home / "run"))
+        asyncio.run(end_daemons(home / "run"))
 
 
-async def _end_daemons(run_dir: Path) -> None:
+async def end_daemons(run_dir: Path) -> None:
     driver = DaemonDriver(run_dir)
     await delete(driver, *await driver.observe())

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import subprocess
+from typing import Any, Protocol, TypeAlias
 
-from tests.support.site import Site
+from tests.support.kernel import ip
 
-__all__ = ["KernelState", "kernel_state"]
+__all__ = ["HERE", "KernelState", "kernel_state"]
 
 KernelState: TypeAlias = dict[str, list[Any]]
 
 
-def kernel_state(site: Site, host: str = "device") -> KernelState:
+class Hosts(Protocol):
+    """Where programs run on hosts: a site, or the namespace of the test."""
+
+    def ip(self, *arguments: str, host: str) -> Any: ...
+
+    def exec(self, host: str, *command: str) -> subprocess.CompletedProcess[str]: ...
+
+
+class _Here:
+    def ip(self, *arguments: str, host: str) -> Any:
+        return ip(*arguments)
+
+    def exec(self, host: str, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+HERE = _Here()
+"""The present network namespace."""
+
+
+def kernel_state(site: Hosts, host: str = "device") -> KernelState:
     """Links, addresses, routes, rules and firewall; without indexes, counters and lifetimes."""
     links = [(x["ifname"], _mac(x), x.get("mtu"), x.get("master"), x["operstate"]) for x in site.ip("link", host=host)]
     addresses = [

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import errno
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from evenet_core.runtime.journal import LIMIT, Journal
+from evenet_core.runtime.eventfile import EventFile
+from evenet_core.runtime.journal import CHUNK, LIMIT, Journal
+from evenet_core.runtime.ledger import MOMENT, Ledger
 from tests.support.virtual import run_virtual
 
 
@@ -110,3 +115,140 @@ def test_a_follower_that_is_too_slow_goes_on_with_what_is_left() -> None:
         return await take(following, 1)
 
     assert run_virtual(main()) == ["1"]
+
+
+# -- over restarts --------------------------------------------------------------------------------------
+
+
+class Disk:
+    """Counts what is written to a real file; `full` refuses."""
+
+    def __init__(self, directory: Path) -> None:
+        self.file = EventFile(directory)
+        self.writes: list[int] = []
+        self.full = False
+        self.told: list[Exception | None] = []
+        real = self.file.append
+
+        def append(events: Iterable[Mapping[str, Any]]) -> None:
+            if self.full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            events = list(events)
+            self.writes.append(len(events))
+            real(events)
+
+        self.file.append = append  # type: ignore[method-assign]
+        self.ledger = Ledger(self.told.append)
+
+    def journal(self) -> Journal:
+        return Journal(file=self.file, ledger=self.ledger)
+
+
+def lived(tmp_path: Path, story: Callable[[Disk, Journal], Awaitable[None]]) -> Disk:
+    """One run of an agent that is killed at the end of the story."""
+
+    async def main() -> Disk:
+        disk = Disk(tmp_path)
+        await story(disk, disk.journal())
+        return disk
+
+    return run_virtual(main())
+
+
+def test_events_outlive_the_agent_and_their_numbers_grow_on(tmp_path: Path) -> None:
+    async def first(_: Disk, made: Journal) -> None:
+        made.add("config", "a", reverted=True)
+        made.add("config", "b")
+        await asyncio.sleep(2 * MOMENT)
+        made.add("config", "told and not written")
+
+    async def second(_: Disk, made: Journal) -> None:
+        assert made.latest > 3
+        made.add("config", "c")
+        found = made.since()
+        assert texts(found) == ["a", "b", "c"]
+        assert found[0]["reverted"] is True
+        assert texts(made.since(1)) == ["b", "c"]
+        assert texts(made.since(3)) == ["c"]
+        assert await take(made.follow(), 3) == ["a", "b", "c"]
+        assert [event["seq"] for event in found] == [1, 2, made.latest]
+
+    lived(tmp_path, first)
+    lived(tmp_path, second)
+
+
+def test_a_burst_is_few_writes_and_none_of_them_is_long(tmp_path: Path) -> None:
+    async def story(disk: Disk, made: Journal) -> None:
+        for number in range(1000):
+            made.add_later("item", partial(dict, text=str(number)))
+        assert disk.writes == []
+        await asyncio.sleep(5 * MOMENT)
+        assert disk.writes == [CHUNK] * (1000 // CHUNK)
+
+    lived(tmp_path, story)
+
+
+def test_nothing_is_written_and_nothing_wakes_up_while_nothing_happens(tmp_path: Path) -> None:
+    async def story(disk: Disk, made: Journal) -> None:
+        made.add("config", "a")
+        await asyncio.sleep(2 * MOMENT)
+        await asyncio.sleep(3600)
+        assert disk.writes == [1]
+        assert disk.ledger._due is None
+
+    lived(tmp_path, story)
+
+
+def test_what_the_disk_did_not_take_is_written_when_it_does_but_for_what_is_forgotten(tmp_path: Path) -> None:
+    async def story(disk: Disk, made: Journal) -> None:
+        disk.full = True
+        for number in range(LIMIT + 10):
+            made.add("config", str(number))
+        await asyncio.sleep(100)
+        assert len(disk.told) == 1
+        disk.full = False
+        await asyncio.sleep(100)
+        assert len(disk.told) == 2
+        assert [event["seq"] for event in disk.file.read()] == list(range(11, LIMIT + 11))
+
+    lived(tmp_path, story)
+
+
+def test_the_end_writes_all_that_is_left(tmp_path: Path) -> None:
+    async def story(disk: Disk, made: Journal) -> None:
+        for number in range(4 * CHUNK):
+            made.add("config", str(number))
+        disk.ledger.close()
+        assert disk.file.last() == 4 * CHUNK
+
+    lived(tmp_path, story)
+
+
+def test_no_more_events_are_told_than_ever_also_with_those_of_earlier_runs(tmp_path: Path) -> None:
+    async def first(disk: Disk, made: Journal) -> None:
+        for number in range(LIMIT - 1):
+            made.add("config", str(number))
+        disk.ledger.close()
+
+    async def second(_: Disk, made: Journal) -> None:
+        for number in range(10):
+            made.add("config", f"new {number}")
+        found = texts(made.since())
+        assert len(found) == LIMIT
+        assert (found[0], found[-11], found[-1]) == ("9", str(LIMIT - 2), "new 9")
+
+    lived(tmp_path, first)
+    lived(tmp_path, second)
+
+
+def test_an_event_that_cannot_be_told_costs_itself_only(tmp_path: Path) -> None:
+    def broken() -> Mapping[str, Any]:
+        raise RuntimeError("no description")
+
+    async def story(disk: Disk, made: Journal) -> None:
+        made.add_later("item", broken)
+        made.add("config", "after")
+        await asyncio.sleep(2 * MOMENT)
+        assert texts(list(disk.file.read())) == ["something that cannot be told: RuntimeError: no description", "after"]
+
+    lived(tmp_path, story)

@@ -202,3 +202,35 @@ def test_what_is_stored_is_for_root_only(memory: Memory, tmp_path: Path) -> None
     memory.save_config(CONFIG)
 
     assert (tmp_path / "config.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_confirmation_of_an_older_generation_is_none(memory: Memory, tmp_path: Path) -> None:
+    memory.save_unconfirmed(CONFIG, 5.0)
+    memory.clear_unconfirmed()
+    (tmp_path / "unconfirmed.json").write_bytes(b"damaged")
+
+    again = restarted(tmp_path)
+
+    assert again.unconfirmed() is None
+    assert "there is nothing to use instead" in again.flaws["unconfirmed"].text
+
+
+def test_what_could_not_be_understood_is_a_flaw_until_it_is_written_anew(memory: Memory, tmp_path: Path) -> None:
+    spoil(tmp_path, "config", {"network_instances": 5})
+
+    assert memory.config() is None
+    assert "cannot be understood" in memory.flaws["config"].text
+    memory.save_config(CONFIG)
+
+    assert memory.flaws == {}
+    assert [flaw.name for flaw in memory.found] == ["config"]
+
+
+def test_the_file_that_was_taken_last_is_known_by_its_digest(memory: Memory, tmp_path: Path) -> None:
+    assert memory.given("eve") == ""
+
+    memory.save_given("eve", "abc")
+
+    assert restarted(tmp_path).given("eve") == "abc"
+    spoil(tmp_path, "given-eve", ["abc"])
+    assert restarted(tmp_path).given("eve") == ""

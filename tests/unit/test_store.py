@@ -153,19 +153,45 @@ def test_a_damaged_document_does_not_push_out_the_one_before(store: Store) -> No
 @given(st.binary(max_size=300))
 def test_no_content_whatsoever_stops_the_node(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     store = Store(tmp_path_factory.getbasetemp() / "damage")
+    store.directory.mkdir(exist_ok=True)
     main(store).write_bytes(data)
 
     assert store.load("config") is None
 
 
-# -- versions -----------------------------------------------------------------------------------------
+# -- formats ------------------------------------------------------------------------------------------
+
+
+def renamed(value: Any) -> Any:
+    return {"ports": value["interfaces"]}
+
+
+def counted(value: Any) -> Any:
+    return value | {"count": len(value["ports"])}
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [(0, {"interfaces": ["eth0"]}), (1, {"ports": ["eth0"]}), (2, {"ports": ["eth0"], "count": 1})],
+)
+def test_what_an_earlier_evenet_stored_is_led_through_every_step_since(tmp_path: Path, written: int, read: Any) -> None:
+    steps = [{"config": renamed}, {"config": counted, "other": counted}]
+    Store(tmp_path).save("config", {"interfaces": ["eth0"]})
+    Store(tmp_path).save("numbers", "stays")
+
+    later = Store(tmp_path, steps=steps[:written])
+
+    assert later.load("config") == read
+    assert later.load("numbers") == "stays"
+    later.save("config", read)
+    assert Store(tmp_path, steps=steps[:written]).load("config") == read
 
 
 @pytest.fixture
 def newer(store: Store) -> Iterator[bytes]:
     store.save("config", "of today")
     header, _, body = main(store).read_bytes().partition(b"\n")
-    data = json.dumps(json.loads(header) | {"version": 2}).encode() + b"\n" + body
+    data = json.dumps(json.loads(header) | {"version": store.format + 1}).encode() + b"\n" + body
     main(store).write_bytes(data)
     yield data
     assert main(store).read_bytes() == data, "what a newer evenet wrote was touched"
@@ -181,6 +207,231 @@ def test_the_state_of_a_newer_evenet_is_refused(store: Store) -> None:
 def test_the_state_of_a_newer_evenet_is_not_overwritten_either(store: Store) -> None:
     with pytest.raises(EvenetError, match="written by a newer evenet"):
         store.save("config", "older")
+
+
+@pytest.mark.parametrize("name", ["config.json", "config.json.previous", "of-tomorrow.json"])
+def test_a_newer_document_is_found_before_any_is_read_and_the_message_says_all(store: Store, name: str) -> None:
+    store.save("config", "first")
+    store.save("config", "second")
+    (store.directory / name).write_bytes(b'{"version": 7, "seal": "of tomorrow"}\n{}')
+
+    with pytest.raises(EvenetError) as refused:
+        store.refuse_newer()
+
+    path = store.directory / name
+    assert str(refused.value) == (
+        f"{path} was written by a newer evenet: it has format 7, and this one understands formats up to "
+        f"{store.format}. Nothing was changed. Install the newer evenet again; or move {store.directory} away, to "
+        "start without what is stored there"
+    )
+
+
+def test_files_that_are_no_documents_are_nobodys_business(store: Store) -> None:
+    store.save("config", 1)
+    (store.directory / "sysctl.json").write_text('{"net/ipv4/ip_forward": ["0", ""]}')
+    (store.directory / "events.jsonl").write_text('{"seq": 1, "version": 99}')
+    (store.directory / ".config.json.new").write_text('{"version": 99')
+    (store.directory / "directory.json").mkdir()
+
+    store.refuse_newer()
+
+    assert store.load("config") == 1
+
+
+# -- copies -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Callable[[], Store]:
+    """Another run of an agent, on the same directories."""
+    return lambda: Store(tmp_path / "state", tmp_path / "run" / "state")
+
+
+def copy(store: Store) -> Path:
+    return store.directory.parent / "run" / "state" / "config.json"
+
+
+def test_what_the_disk_did_not_take_is_known_by_its_copy_until_a_reboot(copied: Callable[[], Store]) -> None:
+    store = copied()
+    store.save("config", "first")
+    store.save("config", "second", durable=False)
+
+    again = copied()
+    assert again.load("config") == "second"
+    assert (again.flaws, again.mendable) == ({}, True)
+
+    copy(store).unlink()
+    assert copied().load("config") == "first"
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_what_is_damaged_is_known_by_its_copy_and_mended(copied: Callable[[], Store], both: bool) -> None:
+    store = copied()
+    store.save("config", "first")
+    store.save("config", "second")
+    main(store).write_bytes(b"damaged")
+    if both:
+        previous(store).write_bytes(b"damaged")
+
+    again = copied()
+    assert again.load("config") == "second"
+    assert str(copy(store)) in again.flaws["config"].text
+    assert not again.flaws["config"].lost
+    again.mend()
+
+    assert (again.flaws, again.mendable) == ({}, False)
+    copy(store).unlink()
+    assert copied().load("config") == "second"
+
+
+def test_a_copy_of_an_earlier_format_is_mended_in_the_present_one(tmp_path: Path) -> None:
+    former = Store(tmp_path / "state", tmp_path / "run")
+    former.save("config", {"interfaces": []})
+    former.save("config", {"interfaces": ["eth0"]}, durable=False)
+    steps = [{"config": renamed}]
+
+    later = Store(tmp_path / "state", tmp_path / "run", steps)
+    assert later.load("config") == {"ports": ["eth0"]}
+    later.mend()
+
+    assert Store(tmp_path / "state", steps=steps).load("config") == {"ports": ["eth0"]}
+
+
+def test_what_somebody_else_stored_meanwhile_counts_for_more_than_the_copy(
+    copied: Callable[[], Store], tmp_path: Path
+) -> None:
+    """An older evenet, which knows of no copies, was at work between two runs; it even took the config before back."""
+    store = copied()
+    store.save("config", "first")
+    store.save("config", "second")
+    older = Store(tmp_path / "state")
+
+    for value in ("first", "third"):
+        older.save("config", value)
+        again = copied()
+        assert again.load("config") == value
+        assert (again.flaws, again.mendable) == ({}, False)
+
+
+def test_a_disk_that_took_it_later_has_the_last_word(copied: Callable[[], Store], tmp_path: Path) -> None:
+    store = copied()
+    store.save("config", "first")
+    store.save("config", "second", durable=False)
+    store.save("config", "second")
+
+    Store(tmp_path / "state").save("config", "first")
+
+    assert copied().load("config") == "first"
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"damaged", b'{"version": 1, "sha256": ""}\n"forged"'])
+def test_a_copy_that_is_damaged_gives_way_to_the_document(copied: Callable[[], Store], spoilt: bytes) -> None:
+    store = copied()
+    store.save("config", "first")
+    copy(store).write_bytes(spoilt)
+
+    again = copied()
+
+    assert again.load("config") == "first"
+    assert again.flaws == {}
+
+
+def test_a_copy_that_cannot_be_written_is_gone_and_costs_the_document_nothing(
+    copied: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = copied()
+    store.save("config", "first")
+    real = Path.replace
+
+    def refuse(self: Path, target: Path) -> Path:
+        if target == copy(store):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", refuse)
+        with pytest.raises(OSError, match="No space left"):
+            store.save("config", "second")
+
+    assert not copy(store).exists()
+    assert copied().load("config") == "second"
+
+
+def test_a_copy_of_a_newer_evenet_is_refused_too(copied: Callable[[], Store]) -> None:
+    store = copied()
+    store.save("config", "first")
+    copy(store).write_text('{"version": 99}')
+
+    with pytest.raises(EvenetError, match="newer evenet"):
+        copied().refuse_newer()
+
+
+def test_copies_are_for_root_only_and_go_when_what_they_stand_for_is_gone(copied: Callable[[], Store]) -> None:
+    store = copied()
+    store.save("config", {"password": "secret"})
+    assert copy(store).stat().st_mode & 0o777 == 0o600
+    assert copy(store).parent.stat().st_mode & 0o777 == 0o700
+
+    store.drop_copies()
+    store.save("config", "later")
+
+    assert list(copy(store).parent.iterdir()) == []
+    assert copied().load("config") == "later"
+
+
+# -- disks --------------------------------------------------------------------------------------------
+
+
+def test_a_disk_that_stays_full_does_not_cost_the_generation_before(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does half a file keep the room that is missing."""
+    store.save("config", "first")
+    store.save("config", "second")
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", refuse)
+        for _ in range(3):
+            with pytest.raises(OSError, match="No space left"):
+                store.save("config", "third")
+
+    assert {path.name for path in store.directory.iterdir()} == {"config.json", "config.json.previous"}
+    assert store.load("config") == "second"
+    main(store).write_bytes(b"damaged")
+    assert store.load("config") == "first"
+
+
+def test_a_document_that_cannot_be_read_is_damaged_and_is_replaced(store: Store) -> None:
+    store.save("config", "first")
+    store.save("config", "second")
+    main(store).unlink()
+    main(store).symlink_to(main(store).name)  # a loop: opening it fails
+
+    assert store.load("config") == "first"
+    assert "is unreadable (Too many levels of symbolic links)" in store.flaws["config"].text
+    assert store.flaws["config"].lost
+    store.save("config", "third")
+
+    assert store.load("config") == "third"
+    assert store.flaws == {}
+
+
+def test_a_directory_that_is_not_there_is_no_reason_not_to_start(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    store = Store(file / "state")
+
+    store.refuse_newer()
+    assert store.load("config") is None
+    with pytest.raises(OSError, match="File exists"):
+        store.save("config", 1)
+    file.unlink()
+    store.save("config", 1)
+
+    assert store.load("config") == 1
 
 
 # -- crashes ------------------------------------------------------------------------------------------
@@ -291,4 +542,4 @@ def test_a_value_is_on_the_disk_before_its_name_is(store: Store, monkeypatch: py
 
     store.save("config", "second")
 
-    assert steps == ["config.json.previous", "sync", "config.json", "sync"]
+    assert steps == ["sync", "config.json.previous", "config.json", "sync"]
