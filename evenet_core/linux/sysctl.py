@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from evenet_core.errors import DriverError
 from evenet_core.linux.link import link_key
@@ -45,17 +45,29 @@ class Sysctl(Item):
         return f"setting {self.name} = {self.value}"
 
 
+class Watch(Protocol):
+    """Who notices when somebody else writes a setting."""
+
+    def left(self, item: Sysctl) -> None:
+        """This setting is ours, and is so now."""
+
+    def given_back(self, name: str) -> None:
+        """This setting is ours no longer."""
+
+
 class SysctlDriver:
     """Writes settings. What was found is remembered before it is changed.
 
     :param run_dir: where: like the kernel's settings, it is gone after a reboot
+    :param watch: is told which settings are ours
     """
 
     kinds: tuple[str, ...] = ("sysctl",)
 
-    def __init__(self, run_dir: Path, root: Path = ROOT) -> None:
+    def __init__(self, run_dir: Path, root: Path = ROOT, watch: Watch | None = None) -> None:
         self._notes = Notes(run_dir / "sysctl.json")
         self._root = root
+        self._watch = watch
         self._beside = Beside(run_dir / "forwarding.json", root)
 
     async def observe(self) -> Iterable[Item]:
@@ -70,6 +82,7 @@ class SysctlDriver:
                 gone.add(name)
         if gone:
             self._save(known, {name: found for name, found in known.items() if name not in gone})
+        self._tell(items, gone)
         return items
 
     async def apply(self, changes: Sequence[Change]) -> Sequence[Outcome]:
@@ -87,7 +100,17 @@ class SysctlDriver:
         outcomes = [Outcome(change, self._carry_out(change, known, values)) for change in changes]
         gone = {str(o.change.key[1]) for o in outcomes if o.error is None and o.change.op is Op.DELETE}
         self._save(known, {name: value for name, value in known.items() if name not in gone})
+        self._tell([o.change.item for o in outcomes if o.error is None and o.change.op is not Op.DELETE], gone)
         return outcomes
+
+    def _tell(self, left: Iterable[Item], given_back: Iterable[str]) -> None:
+        if self._watch is None:
+            return
+        for item in left:
+            assert isinstance(item, Sysctl)
+            self._watch.left(item)
+        for name in given_back:
+            self._watch.given_back(name)
 
     def _carry_out(
         self, change: Change, known: Mapping[str, tuple[str, str]], values: Mapping[str, str | None]

@@ -27,6 +27,7 @@ from evenet_core.linux.route import RouteDriver
 from evenet_core.linux.rtnl import Rtnl
 from evenet_core.linux.rule import RuleDriver
 from evenet_core.linux.sysctl import SysctlDriver
+from evenet_core.linux.sysctlmonitor import SysctlMonitor
 from evenet_core.model.facts import LinkFact, link_fact, namespace_fact
 from evenet_core.model.ports import lower_name
 from evenet_core.plugins import Plugins
@@ -64,6 +65,7 @@ class Kernel:
         self._daemons = DaemonDriver(self._run_dir, lambda _: self._suspect("daemon"))
         self._nft = NftDriver(self._run_dir)
         self._metadata = MetadataDriver(respond)
+        settings = SysctlMonitor(self._seen, lambda: self._suspect("sysctl"))
         core: list[Driver] = [
             self._nft,  # first: its process lists the tables while the others look at the kernel
             LinkDriver(self.rtnl),
@@ -71,7 +73,7 @@ class Kernel:
             RouteDriver(self.rtnl),
             RuleDriver(self.rtnl),
             NeighbourDriver(self.rtnl),
-            SysctlDriver(self._run_dir),
+            SysctlDriver(self._run_dir, watch=settings),
             OffloadDriver(self.rtnl, self._run_dir),
             self._daemons,
             self._metadata,
@@ -83,6 +85,7 @@ class Kernel:
         self.monitors = [
             NetlinkMonitor(self._listener, self._seen, self._lost, watcher=hardware, ours=[self.rtnl.port]),
             hardware,
+            settings,
             NftMonitor(PROGRAM, lambda by: self._suspect("nft", by)),
             *self._plugins.monitors(self._context),
         ]
