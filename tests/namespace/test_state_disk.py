@@ -255,10 +255,7 @@ def test_a_full_disk_is_told_once_and_costs_nothing_but_memory_until_there_is_ro
         device.apply(config("a", "b", "c"), check=False)
         disk.make_room()
     assert len(device.told("the state cannot be stored")) == 2  # it began, it is over
-    if device.problems():
-        with device.agent.event(lambda text: text.startswith("this is over: events")):
-            pass
-    assert device.problems() == []
+    eventually("all to be written by itself", lambda: not device.problems())
     device.reboot()
 
     device.start()
@@ -312,9 +309,9 @@ def test_a_read_only_disk_does_not_keep_a_rebooted_node_from_its_network(device:
     assert any("Read-only file system" in problem["error"] for problem in device.problems())
     assert all("mount its file system writable" in problem["error"] for problem in device.problems())
     assert device.agent.json("status")["state"] == "degraded"
-    with device.agent.event(lambda text: text.startswith("this is over: events")):
-        disk.read_only(False)
-    assert device.problems() == []
+    disk.read_only(False)
+    eventually("all to be written by itself", lambda: not device.problems())
+    assert device.told("this is over: events")
 
 
 def test_a_state_directory_that_cannot_be_made_does_not_keep_a_node_from_its_network(device: Device) -> None:
