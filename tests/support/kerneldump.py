@@ -31,7 +31,7 @@ JSON = {
     "bridge mdb": "bridge -d -j mdb",
     "qdiscs": "tc -j qdisc",
     "multicast": "ip -j maddr",
-    "firewall": "nft -j list ruleset",
+    "firewall": "nft -s -j list ruleset",
 }
 LINKS = "ip -o link | sed -E 's/^[0-9]+: ([^:@]+).*/\\1/' | sort"
 TEXT = {
@@ -103,6 +103,7 @@ def _values(text: str) -> list[Any]:
     decoder, at = json.JSONDecoder(), 0
     while (at := len(text) - len(text[at:].lstrip())) < len(text):
         value, at = decoder.raw_decode(text, at)
+        value = value.get("nftables", value) if isinstance(value, dict) else value
         values += _plain(value) if isinstance(value, list) else [_plain(value)]
     return values
 
