@@ -3,7 +3,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/pytest
 JOBS   ?= auto
-PEERS  := netavark aardvark-dns containernetworking-plugins
+PEERS  := netavark aardvark-dns containernetworking-plugins dbus-daemon
+# Only unpacked: installed, it would take this machine's network over.
+NM     := network-manager libnm0 libndp0 libteamdctl0 libbluetooth3 libmm-glib0 libcurl3-gnutls libjansson4 libpsl5
+NM_DIR := build/networkmanager
 PACKAGES := $(filter-out %.egg-info,$(wildcard plugins/*/evenet_*))
 
 .PHONY: install demo test lint types unit namespace bench clean
@@ -36,6 +39,8 @@ types: install
 
 bench: install
 	dpkg -s $(PEERS) >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PEERS); }
+	[ -d $(NM_DIR) ] || { mkdir -p $(NM_DIR) && cd $(NM_DIR) && apt-get download -qq $(NM) libpolkit-gobject-1-0 \
+	  libpolkit-agent-1-0 && for package in *.deb; do dpkg -x $$package . && rm $$package; done; }
 	$(BIN)/python -m benchmarks
 
 clean:

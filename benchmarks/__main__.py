@@ -9,7 +9,11 @@ from typing import Any
 
 from benchmarks.appnetworks import measure_evenet, measure_hand
 from benchmarks.arena import in_arena
+from benchmarks.idling import NETWORK_MANAGER, measure_idle, measure_idle_network_manager
+from benchmarks.kernelitems import measure_items, measure_items_by_hand
+from benchmarks.manyitems import measure_observation, measure_one_route
 from benchmarks.peers import measure_cni, measure_netavark
+from benchmarks.restarting import measure_restart
 from benchmarks.starting import measure_starting
 
 ROUNDS = 3  # of each the quickest counts
@@ -21,11 +25,20 @@ MEASURES: dict[str, Callable[[int, int], dict[str, Any]]] = {
     "CNI bridge, portmap, firewall": measure_cni,
 }
 AT_SCALE = ("by hand", "evenet")  # the others would take minutes
+ONE_NODE, FEW, MANY = (1, 10), 500, 50_000  # instances and apps; items
+INSTANCES = 1000
+IDLE = (2, 3)
 
 
 def main() -> None:
     compare(SMALL, list(MEASURES))
     compare(LARGE, AT_SCALE)
+    one_more()
+    items_of_the_kernel()
+    looking()
+    one_route()
+    restart()
+    idle()
     say("Starting, whole process:")
     for name, seconds in measure_starting().items():
         say(f"  {name:32} {seconds * 1000:8.1f} ms")
@@ -49,6 +62,69 @@ def compare(size: tuple[int, int], names: Sequence[str]) -> None:
         each = whole / instances / apps * 1000
         say(f"  {name:30} {whole:8.2f} s {each:7.2f} ms {whole / hand:8.2f} {one_more}")
     say("")
+
+
+def one_more() -> None:
+    """The price of one more app must not grow with the node."""
+    few, many = (_extra(quickest(measure_evenet, *size)) for size in (ONE_NODE, LARGE))
+    say("One app more, from the whole new config until it works:")
+    say(f"  {'among 10':30} {few * 1000:8.2f} ms")
+    say(f"  {'among 1,000':30} {many * 1000:8.2f} ms {many / few:8.2f} to 10")
+    say("")
+
+
+def _extra(run: dict[str, Any]) -> float:
+    return median(run["one_more"])
+
+
+def items_of_the_kernel() -> None:
+    hand, evenet = quickest(measure_items_by_hand, INSTANCES), quickest(measure_items, INSTANCES)
+    both = evenet["whole"] + evenet["planning"]
+    say(f"{INSTANCES} network instances, {evenet['items']} items of the kernel, no process:")
+    say(f"  {'by hand':30} {hand['whole'] * 1000:8.0f} ms")
+    say(f"  {'engine and drivers':30} {evenet['whole'] * 1000:8.0f} ms {evenet['whole'] / hand['whole']:8.2f} to hand")
+    say(f"  {'planning':30} {evenet['planning'] * 1000:8.0f} ms")
+    say(f"  {'both':30} {both * 1000:8.0f} ms {both / hand['whole']:8.2f} to hand")
+    say("")
+
+
+def looking() -> None:
+    runs = [in_arena(lambda: measure_observation(MANY)) for _ in range(ROUNDS)]
+    for what, own, theirs in (("elapsed", "whole", "ip"), ("processor", "busy", "ip_busy")):
+        took, shown = (min(run[name] for run in runs) for name in (own, theirs))
+        words = f"Looking at {MANY} items ({what})"
+        say(f"{words:42} {took * 1000:8.0f} ms, ip -json {shown * 1000:8.0f} ms {took / shown:8.2f} to ip")
+    say("")
+
+
+def one_route() -> None:
+    few, many = quickest(measure_one_route, FEW), quickest(measure_one_route, MANY)
+    say("One route changed, from planning its object until it is in sync:")
+    say(f"  {f'among {FEW}':30} {few['whole'] * 1000:8.2f} ms, {few['busy'] * 1000:8.2f} ms of the processor")
+    say(f"  {f'among {MANY}':30} {many['whole'] * 1000:8.2f} ms, {many['busy'] * 1000:8.2f} ms of the processor")
+    say("")
+
+
+def restart() -> None:
+    run = quickest(measure_restart, *LARGE)
+    words = f"Restart with {LARGE[0] * LARGE[1]} interfaces, {run['items']} items:"
+    say(f"{words} {run['whole']:.2f} s until adopted, {run['writes']} writes, {len(run['heard'])} changes heard")
+    say("")
+
+
+def idle() -> None:
+    own = in_arena(lambda: measure_idle(*IDLE))
+    say(f"Idle for a minute: evenet woke up {own['wakeups']} times and holds {own['resident']:.1f} MB")
+    if NETWORK_MANAGER.exists():
+        theirs = in_arena(measure_idle_network_manager)
+        say(f"  NetworkManager, one port: {theirs['wakeups']} times, {theirs['resident']:.1f} MB")
+    say("")
+
+
+def quickest(measure: Callable[..., dict[str, Any]], *size: int) -> dict[str, Any]:
+    """The run that took least of some."""
+    runs: list[dict[str, Any]] = [in_arena(lambda: measure(*size)) for _ in range(ROUNDS)]
+    return min(runs, key=lambda run: float(run["whole"]))
 
 
 def say(line: str) -> None:

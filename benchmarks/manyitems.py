@@ -22,7 +22,7 @@ from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Fragments, Planned
 from evenet_core.reconciler.item import Item
 
-__all__ = ["measure_one_route", "measure_observation"]
+__all__ = ["measure_observation", "measure_one_route"]
 
 OBJECT = 50  # items of one object
 CHANGES = 40  # of which the median counts
