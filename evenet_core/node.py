@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -118,7 +118,7 @@ class Node:
         self._run_dir.mkdir(parents=True, exist_ok=True, mode=0o755)
         self.journal.add("agent", f"evenet {__version__} takes over")
         self._kernel.open(self._respond_metadata, self._facts.values)
-        self._engine = Engine(self._kernel.drivers, self._kernel.exists, self._engine_event, naming=self._called)
+        self._engine = Engine(self._kernel.drivers, self._kernel.exists, self._engine_event)
         self._kernel.connect(self._engine)
         self._ports = Ports(self._facts.values, self._fragments, self._engine.machine)
         self._numbers = self._memory.numbers()
@@ -460,9 +460,6 @@ class Node:
         if event.item.kind in IP_KINDS and not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._look_at_ports)
-
-    def _called(self, name: Hashable) -> str:
-        return self._names(name)
 
     def _view(self) -> View:
         counts = self._engine.counts()

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from evenet_core.errors import DriverError
 from evenet_core.reconciler.audit import Audits
 from evenet_core.reconciler.events import DriftEvent, EngineEvent
-from evenet_core.reconciler.explain import explain
 from evenet_core.reconciler.failures import Drift
-from evenet_core.reconciler.fragments import Delta, Wanted, name_of
+from evenet_core.reconciler.fragments import Delta, Wanted
 from evenet_core.reconciler.item import Change, Driver, Item, ItemKey, Outcome
-from evenet_core.reconciler.knots import blocked_by, cycles
 from evenet_core.reconciler.machine import Counts, Machine
 from evenet_core.reconciler.plan import Plan, diff
+from evenet_core.reconciler.problems import Problem, attributed, problems
 from evenet_core.reconciler.supervised import Supervised
 
 __all__ = ["Engine"]
@@ -34,7 +33,6 @@ class Engine:
     :param drivers: each kind has one driver.
     :param external: whether something that nobody plans is there.
     :param on_event: called for every change made or failed, and for every drift.
-    :param naming: what people call an object.
     :param deadline: seconds that a driver may take for one call.
     """
 
@@ -44,14 +42,12 @@ class Engine:
         external: Callable[[ItemKey], bool] = lambda key: False,
         on_event: Callable[[EngineEvent | DriftEvent], None] = lambda event: None,
         *,
-        naming: Callable[[Hashable], str] = name_of,
         now: Callable[[], float] | None = None,
         deadline: float = DEADLINE,
     ) -> None:
         self._now = now or asyncio.get_running_loop().time
         self._drivers = [Supervised(driver, deadline, self._now) for driver in drivers]
         self._on_event = on_event
-        self._naming = naming
         self._deadline = deadline
         self._numbered = list(enumerate(self._drivers))
         self._groups = {kind: number for number, driver in self._numbered for kind in driver.kinds}
@@ -94,14 +90,14 @@ class Engine:
             await asyncio.wait(tasks, timeout=self._deadline)
         self._settled.set()
 
-    async def teardown(self) -> list[dict[str, Any]]:
+    async def teardown(self) -> list[Problem]:
         """Remove everything, then stop. Returns what could not be removed, as `problems` does.
 
         What fails is tried again for a while. Then what it stands on goes all the same: a port shall have its name back
         although a setting of its bridge does not. It takes `TEARDOWN_LIMIT` at most.
         """
         self.update(dict.fromkeys(self.machine.wanted))
-        known: list[dict[str, Any]] = []
+        known: list[Problem] = []
         try:
             async with asyncio.timeout(TEARDOWN_LIMIT):
                 await self._persist(self._now() + PERSISTENCE)
@@ -141,11 +137,11 @@ class Engine:
         await asyncio.gather(*self._looking.values(), return_exceptions=True)
         await asyncio.gather(*(self._observe(group) for group in range(len(self._drivers))))
 
-    def _left(self, problems: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _left(self, problems: Iterable[Problem]) -> list[Problem]:
         there = self.machine.actual.keys()
         unseen = {ItemKey(driver.kinds[:1]) for driver in self._drivers if driver.blind}
         found = {problem["key"]: problem for problem in problems if problem["key"] in there | unseen}
-        still = [self._attributed(_problem(key, "it is still there")) for key in there - found.keys()]
+        still = [attributed(self.machine, key, "it is still there") for key in there - found.keys()]
         return [*found.values(), *still]
 
     # -- what happens ---------------------------------------------------------------------------------
@@ -210,35 +206,9 @@ class Engine:
     def counts(self) -> Counts:
         return self.machine.counts()
 
-    def problems(self) -> list[dict[str, Any]]:
+    def problems(self) -> list[Problem]:
         """Everything that does not work, with whom it holds up. Times are those of `now`."""
-        found = [_problem(key, str(f.error), f.since, f.retry_at) for key, f in self.machine.failures.items()]
-        for driver in self._drivers:
-            key = ItemKey(driver.kinds[:1])
-            found += [_problem(key, trouble.error, trouble.since, trouble.retry_at) for trouble in driver.troubles()]
-        for key in self.machine.wanted:
-            if not self.machine.is_claimed(key):
-                found.append(_problem(key, f"no installed plugin brings a driver for items of kind {key.kind}"))
-        for ring in cycles(self.machine):
-            for place, key in enumerate(ring):
-                way = " -> ".join(map(str, (*ring[place:], *ring[: place + 1])))
-                found.append(_problem(key, f"requires itself: {way}"))
-        return [self._attributed(problem) for problem in found]
-
-    def explain(self, keys: Iterable[ItemKey]) -> list[str]:
-        """Why these items are as they are, a line a step."""
-        return explain(self.machine, keys, self._now(), self._naming)
-
-    def _attributed(self, problem: dict[str, Any]) -> dict[str, Any]:
-        key = problem["key"]
-        wanted = self.machine.owner(key)
-        item = wanted.item if wanted is not None else self.machine.actual.get(key)
-        return problem | {
-            "item": item.description if item is not None else str(key),
-            "object": wanted.object if wanted is not None else None,
-            "plugin": wanted.plugin if wanted is not None else None,
-            "blocks": [str(above) for above in blocked_by(self.machine, key)],
-        }
+        return problems(self.machine, self._drivers)
 
     # -- running --------------------------------------------------------------------------------------
 
@@ -404,7 +374,3 @@ class Engine:
             self._on_event(event)
         except Exception:
             log.exception("whoever listens to the engine failed at %s", event.item.key)
-
-
-def _problem(key: ItemKey, error: str, since: float | None = None, retry_at: float | None = None) -> dict[str, Any]:
-    return {"key": key, "error": error, "since": since, "retry_at": retry_at}

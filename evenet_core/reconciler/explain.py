@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from evenet_core.reconciler.failures import DriftError, Failure
@@ -66,11 +66,9 @@ class Step:
         return way
 
 
-def explain(
-    machine: Machine, keys: Iterable[ItemKey], now: float, naming: Callable[[Hashable], str] = name_of
-) -> list[str]:
-    """Lines for people, indented by how far down the cause is. `naming` tells what people call an object."""
-    world = _Named(naming)
+def explain(machine: Machine, keys: Iterable[ItemKey], now: float, world: World | None = None) -> list[str]:
+    """Lines for people, indented by how far down the cause is."""
+    world = world or World()
     steps, more = trace(machine, keys, now, world)
     return [line for step in steps for line in told(step, world)] + others(len(steps), more)
 
@@ -81,17 +79,18 @@ def others(told: int, more: int) -> list[str]:
 
 
 def told(step: Step, world: World, depth: int = 0) -> Iterator[str]:
-    """A line a step, indented by its depth."""
+    """A line a step, indented by its depth, and its details."""
     indent, wanted = "  " * depth, step.wanted
+    title = f"waits for {step.title}" if depth else step.title
+    if step.because:
+        title = f"{title} ({step.because})"
     if wanted is None or step.state is None:
-        yield f"{indent}{step.title}: {step.verdict}"
+        yield f"{indent}{title}: {step.verdict}"
         return
-    yield f"{indent}{step.title}: {step.state} (for {world.called(wanted.object)}, plugin {wanted.plugin})"
+    yield f"{indent}{title}: {step.state} (for {world.called(wanted.object)}, plugin {wanted.plugin})"
     yield from (f"{indent}  {line}" for line in step.details)
     for need in step.needs:
-        because = f" ({need.because})" if need.because else ""
-        yield f"{indent}  waits for {need.title}{because}:"
-        yield from told(need, world, depth + 2)
+        yield from told(need, world, depth + 1)
 
 
 def trace(machine: Machine, keys: Iterable[ItemKey], now: float, world: World) -> tuple[list[Step], int]:
@@ -165,11 +164,3 @@ class _Tracer:
         if self._machine.is_flying(key):
             return "is being made at this moment"
         return "is to be removed first, it exists otherwise" if key in self._machine.leaving else "is next"
-
-
-class _Named(World):
-    def __init__(self, naming: Callable[[Hashable], str]) -> None:
-        self._naming = naming
-
-    def called(self, name: Hashable) -> str:
-        return self._naming(name)

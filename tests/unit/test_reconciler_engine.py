@@ -6,6 +6,7 @@ import asyncio
 
 from evenet_core.reconciler.engine import Engine
 from evenet_core.reconciler.events import DriftEvent, EngineEvent
+from evenet_core.reconciler.explain import explain
 from evenet_core.reconciler.item import Change, ItemKey
 from tests.support.bench import Bench
 from tests.support.memory import MemoryDriver, System, key, thing, want
@@ -178,15 +179,13 @@ def test_explain_walks_down_to_the_cause() -> None:
             bench.system.failing.add(key("a:x"))
             await bench.settle(thing("a:x"), thing("b:y", "a:x"), thing("c:z", "b:y"))
 
-            lines = bench.engine.explain([ItemKey(("c", "z"))])
+            lines = explain(bench.engine.machine, [ItemKey(("c", "z"))], bench.now())
 
             assert lines == [
                 "c:z: pending (for test, plugin test)",
-                "  waits for b:y (it stands on it):",
-                "    b:y: pending (for test, plugin test)",
-                "      waits for a:x (it stands on it):",
-                "        a:x: failed (for test, plugin test)",
-                "          create failed once: a:x does not want to; next try in 1 s",
+                "  waits for b:y (it stands on it): pending (for test, plugin test)",
+                "    waits for a:x (it stands on it): failed (for test, plugin test)",
+                "      create failed once: a:x does not want to; next try in 1 s",
             ]
             assert bench.engine.problems()[0]["blocks"] == ["b:y", "c:z"]
 
@@ -205,10 +204,10 @@ def test_a_kind_without_a_driver_and_a_ring_are_problems_and_are_explained() -> 
             "a:x": "requires itself: a:x -> b:y -> a:x",
             "b:y": "requires itself: b:y -> a:x -> b:y",
         }
-        assert engine.explain([ItemKey(("a", "w"))])[-1].endswith(
+        assert explain(engine.machine, [ItemKey(("a", "w"))], 0.0)[-1].endswith(
             "no installed plugin brings a driver for items of kind c"
         )
-        assert engine.explain([key("a:x")])[-1].endswith("a:x: see above, they require each other")
+        assert explain(engine.machine, [key("a:x")], 0.0)[-1].endswith("a:x (it stands on it): see above, they require each other")
         await engine.stop()
 
     run_virtual(story())
