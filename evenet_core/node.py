@@ -27,6 +27,7 @@ from evenet_core.apps.runtime import runtime_document
 from evenet_core.apps.vifs import Known
 from evenet_core.device.dpclist import same_settings
 from evenet_core.device.flatten import CONTROLLER_KEY, dpc_from_config
+from evenet_core.device.probation import LONGEST, OPERATOR
 from evenet_core.device.verify import Phase, State, Timers
 from evenet_core.errors import EvenetError
 from evenet_core.formats import Document
@@ -40,7 +41,7 @@ from evenet_core.planning.planner import Planner
 from evenet_core.planning.routes import probed
 from evenet_core.plugins import Plugins
 from evenet_core.probing.builtin import builtin_probes
-from evenet_core.probing.connectivity import check
+from evenet_core.probing.connectivity import PortUnderTest, check
 from evenet_core.probing.prober import Selected
 from evenet_core.probing.verdict import PortVerdict
 from evenet_core.reconciler.engine import Engine
@@ -58,6 +59,7 @@ from evenet_core.runtime.ports import IP_KINDS, Ports
 from evenet_core.runtime.probes import Probes
 from evenet_core.runtime.teardown import left_behind
 from evenet_core.runtime.verifier import Verifier
+from evenet_core.runtime.witness import Witness
 from evenet_core.settings import NodeSettings
 from evenet_core.status import View, dpc_list, status_document, timestamp
 
@@ -92,9 +94,13 @@ class Node:
         self._memory, self._ledger = self._keeping.memory, self._keeping.ledger
         self._numbers = Numbers()
         self._known = Known()
-        stored = self._memory.config()
-        self._configured = stored is not None
-        self._config = stored or DeviceConfig()
+        self._confirmation = Confirmation(
+            self._memory, self._ledger, ask=self._reached, kept=self._kept, go_back=self._go_back
+        )
+        self._stored_config = self._memory.config()
+        counts = self._confirmation.recall(self._stored_config)
+        self._configured = counts is not None
+        self._config = counts or DeviceConfig()
         self._names = ObjectNames(self._config)
         self.journal = self._keeping.journal
         self.plugins = Plugins(disabled=self.settings.disabled_plugins)
@@ -109,7 +115,6 @@ class Node:
         self._last_phase = Phase.IDLE
         self._management: list[InstancePort] = []  # as verification knows them
         self._looking = False  # a look at the ports is due
-        self._confirmation = Confirmation(self._memory, self._ledger, self._go_back)
 
     # -- life ---------------------------------------------------------------------------------------
 
@@ -125,13 +130,16 @@ class Node:
         self._probes = Probes(
             self._facts, {**builtin_probes(), **self.plugins.probes()}, self._chosen, self._note_change
         )
+        self._witness = Witness(
+            self.settings.controller, self._probes, self._verifier, self._engine, self._management_ports
+        )
         self._probes.recall(self._memory.route_choices())
         self._resume_dpcs()
         await self._facts.watch(self._kernel.monitors)
         self._refresh()
         self._ready = True
         await self._engine.start()
-        self._confirmation.resume()
+        self._confirmation.resume(self._stored_config, self._config if self._configured else None)
         self._keeping.begin()
         self._decide()
         return self
@@ -141,9 +149,20 @@ class Node:
         candidates, current = self._memory.candidates()
         if candidates:
             self._verifier.resume(candidates, current, self._timers())
-        wanted = dpc_from_config(self._config)
-        if self._configured and not any(same_settings(candidate.dpc, wanted) for candidate in candidates):
-            self._verifier.arrived(wanted)
+        self._agree()
+
+    def _agree(self) -> None:
+        """Config and DPCs are written one after the other: what a crash left of another config does not count."""
+        found = self._confirmation.found
+        first = next((c.dpc for c in self._verifier.state.candidates if c.key == CONTROLLER_KEY), None)
+        if self._configured:
+            wanted = dpc_from_config(self._config)
+            known = [dpc_from_config(found.previous)] if found is not None and found.previous is not None else []
+            if first is None or not same_settings(first, wanted):
+                keep = first is None or found is None or any(same_settings(first, dpc) for dpc in known)
+                self._verifier.arrived(wanted, instead_of=None if keep else first)
+        elif first is not None and found is not None and found.previous is None:
+            self._verifier.withdrawn(CONTROLLER_KEY)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -194,57 +213,106 @@ class Node:
         save = partial(self._memory.save_given, document.kind, digest)
         self._ledger.enter(f"given-{document.kind}", save, after=("config", "candidates"))
 
-    async def apply(self, document: Document | DeviceConfig, *, confirm: float | None = None) -> None:
+    async def apply(
+        self, document: Document | DeviceConfig, *, confirm: float | None = None, confirm_by: str = OPERATOR
+    ) -> None:
         """Take a config over. Returns when it is planned and stored; `settled` waits for the rest.
 
-        A device config counts as the controller's. With `confirm`, the config before comes back after so
-        many seconds unless `confirm()` is called.
+        A device config counts as the controller's. With `confirm`, the config confirmed last comes back after so
+        many seconds, unless `confirm()` is called or the one named by `confirm_by` is reached through the new config:
+        `controller`, or a target of a probe such as `icmp://192.0.2.1`, `tcp://192.0.2.1:22`, `https://example.com/`.
+        A config that waits already gives way.
 
         :raises EvenetError: it is no config of a device, or a DPC (override, usb) although a device config is stored,
-            or one that is to be confirmed; or it cannot be stored.
+            or one that is to be confirmed; or nobody could confirm it so; or it cannot be stored.
         """
         wanted = self._accepted(document)
         if isinstance(wanted, DeviceConfig):
             if confirm is not None:
-                self._confirmation.expect(self._config if self._configured else None, confirm)
-            self._take(wanted, "a device config was handed over")
-            if confirm is None:
-                self._confirmation.end()
+                self._check_confirmation(wanted, confirm, confirm_by)
+            self._hand_over(wanted, confirm, confirm_by)
         elif confirm is not None:
             raise EvenetError(f"DPC {wanted.key} is not taken: only a device config can wait to be confirmed")
         else:
             self._planned_once(partial(self._verifier.arrived, wanted))
         await self._keeping.stored("the config is in use, but cannot be stored; a reboot takes the one before")
 
+    def _check_confirmation(self, wanted: DeviceConfig, seconds: float, by: str) -> None:
+        """
+        :raises EvenetError: nobody could ever confirm this config so.
+        """
+        if not 0 < seconds <= LONGEST:
+            raise EvenetError(f"{seconds} s is no time in which a config can be confirmed: at most {LONGEST:g}")
+        if by != OPERATOR:
+            self._witness.check(by, dpc_from_config(wanted))
+
+    def _hand_over(self, wanted: DeviceConfig, confirm: float | None, by: str) -> None:
+        gives_way = self._config if self._confirmation.waits is not None else None
+        text, told = "a device config was handed over", dict[str, Any]()
+        if gives_way is not None:
+            text += "; the one that waited to be confirmed gives way"
+            told["superseded"] = True
+        if confirm is not None:
+            self._confirmation.expect(self._config if self._configured else None, confirm, by)
+            told |= {"confirm_until": timestamp(self._confirmation.until), "confirm_by": by}
+        else:
+            self._confirmation.end("another config was applied meanwhile")
+        self.journal.add("config", text, **told)
+        self._take(wanted, gives_way)
+
     async def confirm(self) -> bool:
-        """Keep the config that waits for it; False when none does.
+        """Keep the config that waits for it; False when none does, `unconfirmable` says why.
 
         :raises EvenetError: it stays, but that cannot be stored.
         """
-        if not self._confirmation.end():
+        if not self._confirmation.end("the operator has confirmed already"):
             return False
-        self.journal.add("config", "the config was confirmed")
+        self._kept(OPERATOR, "the operator confirmed")
         await self._keeping.stored("the config stays, but that cannot be stored; after a reboot it waits again")
         return True
 
-    def _take(self, config: DeviceConfig | None, text: str, **fields: bool) -> None:
-        """This config counts from now on; None = none does, as if there had never been one."""
+    @property
+    def unconfirmable(self) -> str:
+        """Why there is nothing to confirm."""
+        return self._confirmation.ended
+
+    async def concluded(self) -> None:
+        """Returns when no config waits to be confirmed: it was, or the one before is back, or another one came."""
+        while self._confirmation.waits is not None:
+            await self._change.wait()
+
+    def _kept(self, by: str, reason: str) -> None:
+        self.journal.add("config", f"{reason}: the config stays", confirmed=by)
+        self._confirmation.store(self._config)
+        self._note_change()
+
+    def _take(self, config: DeviceConfig | None, instead_of: DeviceConfig | None = None) -> None:
+        """This config counts from now on; None = none does, as if there had never been one.
+
+        :param instead_of: of one that nobody confirmed: nothing is left of it.
+        """
         self._configured = config is not None
         self._config = config or DeviceConfig()
         self._names = ObjectNames(self._config)
-        self.journal.add("config", text, **fields)
         self._verifier.state = replace(self._verifier.state, timers=self._timers())
         if config is not None:
-            self._planned_once(partial(self._verifier.arrived, dpc_from_config(config)))
+            gone = dpc_from_config(instead_of) if instead_of is not None else None
+            self._planned_once(partial(self._verifier.arrived, dpc_from_config(config), gone))
         else:
             self._planned_once(partial(self._verifier.withdrawn, CONTROLLER_KEY))
-        # not before the numbers that go with it, nor before it is known that it waits for a confirmation
-        save = partial(self._memory.save_config, config)
-        meanwhile = partial(save, durable=False)
-        self._ledger.enter("config", save, after=("numbers", "unconfirmed"), meanwhile=meanwhile)
+        self._confirmation.store(config)  # after the numbers that go with it
 
-    def _go_back(self, previous: DeviceConfig | None) -> None:
-        self._take(previous, "nobody confirmed: the config before is back", reverted=True)
+    def _go_back(self, previous: DeviceConfig | None, why: str) -> None:
+        """To the config that was confirmed last; nothing is left of the present one."""
+        self._take(previous, self._config)
+        summary = self._engine.plan().summary
+        counts = ", ".join(f"{count} to {op}" for op, count in summary.items())
+        back = "the config before is back" if previous is not None else "there is no config any more, as before"
+        self.journal.add("config", f"{why}; {back} ({counts})", reverted=True, summary=summary)
+        self._note_change()
+
+    async def _reached(self, by: str) -> str:
+        return await self._witness.reached(by, dpc_from_config(self._config))
 
     def _accepted(self, document: Document | DeviceConfig) -> DeviceConfig | Dpc:
         """What a document asks of this node.
@@ -277,9 +345,24 @@ class Node:
         if document is None:
             return replace(self._engine.plan(), problems=refusals(self._planner)).named(self._names)
         wanted = self._accepted(document)
-        config, dpc = (self._config, wanted) if isinstance(wanted, Dpc) else (wanted, dpc_from_config(wanted))
+        return self._plan_of(self._config, wanted) if isinstance(wanted, Dpc) else self._plan_of(wanted)
+
+    async def plan_revert(self) -> Plan:
+        """What would change if nobody confirmed the config that waits for it.
+
+        :raises EvenetError: none does.
+        """
+        wait = self._confirmation.waits
+        if wait is None:
+            raise EvenetError(f"{self._confirmation.ended}, so there is nothing to go back to")
+        if wait.previous is not None:
+            return self._plan_of(wait.previous)
+        left = [c.dpc for c in self._verifier.state.candidates if c.key != CONTROLLER_KEY]
+        return self._plan_of(DeviceConfig(), left[0] if left else Dpc(key=CONTROLLER_KEY))
+
+    def _plan_of(self, config: DeviceConfig, dpc: Dpc | None = None) -> Plan:
         planner = Planner(self.plugins)
-        planner.load(self._gather(config, dpc)[0])
+        planner.load(self._gather(config, dpc or dpc_from_config(config))[0])
         fragments = Fragments(planner.plan, self._facts.values)
         fragments.set_objects(planner.objects.values)
         plan = replace(self._engine.plan(fragments.intent), problems=refusals(planner))
@@ -330,8 +413,7 @@ class Node:
 
     async def test_connectivity(self) -> Sequence[PortVerdict]:
         """Try to reach the controller through every management adapter, side by side."""
-        adapters = [a for a in self._planner.inputs.adapters if a.management and a.has_ip]
-        return await asyncio.gather(*(self._test_port(adapter) for adapter in adapters))
+        return await asyncio.gather(*map(self._test_port, self._management_ports()))
 
     def explain(self, name: str) -> list[str]:
         """Why an object (adapter, network instance, app) or item is as it is, down to the cause.
@@ -435,9 +517,12 @@ class Node:
         way = f"{self._names(('instance', key))}: {destination} leaves by {selected.label or 'no port'}"
         self.journal.add("route", f"{way}: {selected.because}")
 
-    async def _test_port(self, adapter: Adapter) -> PortVerdict:
+    def _management_ports(self) -> list[PortUnderTest]:
+        return [self._ports.under_test(a) for a in self._planner.inputs.adapters if a.management and a.has_ip]
+
+    async def _test_port(self, port: PortUnderTest) -> PortVerdict:
         controller = self.settings.controller
-        return await check(self._ports.under_test(adapter), controller.url, controller.ca)
+        return await check(port, controller.url, controller.ca)
 
     def _verified(self, state: State) -> None:
         self._ledger.enter("candidates", partial(self._memory.save_candidates, state.candidates, state.current))
@@ -481,6 +566,7 @@ class Node:
             },
             settled=self._engine.is_settled,
             unconfirmed_until=self._confirmation.until,
+            unconfirmed_by=wait.by if (wait := self._confirmation.waits) is not None else None,
             unsettled=unsettled(self._engine.machine),
             problems=(*problems(self._engine, self._fragments, self._planner), *self._keeping.problems()),
             reasons=self._probes.reasons(),

@@ -45,6 +45,7 @@ class View:
     settled: bool = True  # nothing more is done without time or the world
     unsettled: Mapping[Hashable, str] = field(default_factory=dict)  # objects with items not in sync; what failed or ""
     unconfirmed_until: float | None = None  # when the config before comes back
+    unconfirmed_by: str | None = None  # who is to confirm
     reasons: Mapping[str, str] = field(default_factory=dict)  # why a route leaves by its port, by its fact's name
 
     @property
@@ -59,6 +60,7 @@ def status_document(view: View) -> dict[str, Any]:
         "agent": dict(view.agent),
         "state": _state(view),
         "confirm_until": timestamp(view.unconfirmed_until),
+        "confirm_by": view.unconfirmed_by,
         "dpc": dpc_summary(view.verification),
         "ports": [_port(view, adapter) for adapter in view.planner.inputs.adapters] + _unused_ports(view),
         "network_instances": [_instance(view, config.key) for config in view.config.network_instances if config.active],

@@ -8,6 +8,7 @@ from typing import Any
 
 from evenet_core import formats
 from evenet_core.agent.departure import Departure
+from evenet_core.device.probation import OPERATOR
 from evenet_core.errors import EvenetError
 from evenet_core.node import Node
 
@@ -37,23 +38,31 @@ class Methods:
     async def do_status(self) -> Any:
         return self._node.status()
 
-    async def do_plan(self, name: str = "", text: str | None = None) -> Any:
+    async def do_plan(self, name: str = "", text: str | None = None, revert: bool = False) -> Any:
         document = None if text is None else formats.read(text.encode(), name)
-        plan = await self._node.plan(document)
+        plan = await (self._node.plan_revert() if revert else self._node.plan(document))
         return {"plan": plan.to_json(), "lines": plan.describe()}
 
-    async def do_apply(self, name: str, text: str, confirm: float | None = None) -> Any:
+    async def do_apply(self, name: str, text: str, confirm: float | None = None, confirm_by: str = OPERATOR) -> Any:
+        if not isinstance(confirm, int | float | None) or not isinstance(confirm_by, str):
+            raise EvenetError("bad request: apply: `confirm` is a number of seconds, `confirm_by` is text")
         document = formats.read(text.encode(), name)
         seq = self._node.journal.latest
-        await self._node.apply(document, confirm=confirm)
+        await self._node.apply(document, confirm=confirm, confirm_by=confirm_by)
         return {"seq": seq, "notices": [str(notice) for notice in document.notices]}
 
     async def do_confirm(self) -> Any:
-        return {"confirmed": await self._node.confirm()}
+        kept = await self._node.confirm()
+        return {"confirmed": kept, "text": None if kept else self._node.unconfirmable}
 
-    async def do_settle(self, since: int = 0, seconds: float = SETTLE_TIMEOUT) -> AsyncIterator[Any]:
-        """Events until the node has settled; the last one is `{"settled": bool, "status": {...}}`."""
-        settled = asyncio.ensure_future(self._node.settled(seconds))
+    async def do_settle(
+        self, since: int = 0, seconds: float = SETTLE_TIMEOUT, concluded: bool = False
+    ) -> AsyncIterator[Any]:
+        """Events until the node has settled; the last one is `{"settled": bool, "status": {...}}`.
+
+        :param concluded: not before it is known whether the config stays.
+        """
+        settled = asyncio.ensure_future(self._settled(seconds, concluded))
         events = aiter(self._node.follow(since))
         following = asyncio.ensure_future(anext(events))
         try:
@@ -69,6 +78,11 @@ class Methods:
         finally:
             settled.cancel()
             following.cancel()
+
+    async def _settled(self, seconds: float, concluded: bool) -> bool:
+        if concluded:
+            await self._node.concluded()
+        return await self._node.settled(seconds)
 
     async def do_events(self, since: int = 0) -> Any:
         return self._node.events(since)

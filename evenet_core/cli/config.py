@@ -48,7 +48,9 @@ def _print_report(report: dict[str, Any]) -> None:
 
 
 def plan(options: Namespace) -> int:
-    params = {"name": options.file, "text": _text(options.file)} if options.file else {}
+    params: dict[str, Any] = {"name": options.file, "text": _text(options.file)} if options.file else {}
+    if options.revert:
+        params["revert"] = True
     with Client(str(options.socket)) as agent:
         answer = agent.call("plan", **params)
     if options.json:
@@ -83,19 +85,70 @@ def _painted(line: str) -> str:
 
 def apply(options: Namespace) -> int:
     """Hand over and follow. Settled in error is exit 1: the reason is the last line on stderr."""
+    if options.confirm_by and options.confirm is None:
+        options.usage_error("--confirm-by needs --confirm: the time after which the config before comes back")
+    by = options.confirm_by or _OPERATOR
     text = _text(options.file)
     with Client(str(options.socket)) as agent:
-        answer = agent.call("apply", name=options.file, text=text, confirm=options.confirm)
+        answer = agent.call("apply", **_handed_over(options, text))
         for notice in answer["notices"]:
             print(f"{options.file}: {shown(notice)}")
-        story, reverted = _Story(options.verbose), False
-        for event in agent.stream("settle", since=answer["seq"]):
+        story, fate = _Story(options.verbose), _Fate(followed=by != _OPERATOR)
+        follow = {"since": answer["seq"]} | ({"concluded": True} if by != _OPERATOR else {})
+        for event in agent.stream("settle", **follow):
             if "settled" in event:
                 story.end()
-                return _settled(event, reverted=reverted)
-            reverted |= bool(event.get("reverted"))
+                return _settled(event, fate)
+            fate.note(event)
             story.tell(event)
+            if event.get("confirm_until"):
+                print(f"reverts at {_clock(event['confirm_until'])} unless {_who(event['confirm_by'])}", flush=True)
     return 1
+
+
+_OPERATOR = "operator"
+
+
+def _handed_over(options: Namespace, text: str) -> dict[str, Any]:
+    """What the agent is told; nothing of what was not asked for, so that an agent of another version understands."""
+    params = {"name": options.file, "text": text, "confirm": options.confirm}
+    return params | ({"confirm_by": options.confirm_by} if options.confirm_by else {})
+
+
+def _who(by: str) -> str:
+    """What ends the wait."""
+    if by == _OPERATOR:
+        return "`evenet confirm` comes"
+    who = "the controller" if by == "controller" else shown(by)
+    return f"{who} is reached through the new config (or `evenet confirm` comes)"
+
+
+def _clock(time: str) -> str:
+    return f"{shown(time)[11:19]} UTC"
+
+
+class _Fate:
+    """What became of a config that had to be confirmed: the first event that tells it.
+
+    :param followed: that it was confirmed is all that was asked for.
+    """
+
+    def __init__(self, *, followed: bool) -> None:
+        self._followed = followed
+        self.confirmed = False
+        self.error = ""
+        self._handed_over = False
+
+    def note(self, event: dict[str, Any]) -> None:
+        if event["kind"] != "config" or self.confirmed or self.error:
+            return
+        if event.get("confirmed"):
+            self.confirmed = self._followed
+        elif event.get("reverted"):
+            self.error = f"reverted: {event['text']}"
+        elif event.get("superseded") and self._handed_over:  # the first to tell of is this one itself
+            self.error = "not confirmed: another config was applied meanwhile"
+        self._handed_over = True
 
 
 class _Story:
@@ -124,7 +177,7 @@ class _Story:
             self._counts.clear()
 
 
-def _settled(last: dict[str, Any], *, reverted: bool) -> int:
+def _settled(last: dict[str, Any], fate: _Fate) -> int:
     status = last["status"]
     errors = [f"{problem['item'] or problem['object']}: {problem['error']}" for problem in status["problems"]]
     errors += [f"port {port['label']}: {port['error']}" for port in status["ports"] if port["error"]]
@@ -133,26 +186,29 @@ def _settled(last: dict[str, Any], *, reverted: bool) -> int:
         errors.append(f"the new config does not reach the controller ({dpc['last_error']}); DPC {dpc['key']} is in use")
     elif dpc["state"] == "fail":
         errors.append(f"the controller is not reached: {dpc['last_error']}")
-    if reverted:
-        errors.append("nobody confirmed in time: the config before is back")
+    if fate.error:
+        errors.append(fate.error)
     if not last["settled"]:
         print("evenet: not settled in time", file=sys.stderr)
     for error in errors:
         print(f"evenet: {shown(error)}", file=sys.stderr)
-    good = last["settled"] and status["state"] == "converged" and not reverted
+    good = (fate.confirmed or (last["settled"] and status["state"] == "converged")) and not fate.error
     items = status["items"]
     state = colour(shown(status["state"]), "green" if good else "yellow")
     print(f"{state}: {items['in_sync']} of {items['wanted']} in sync")
     if status["confirm_until"] is not None:
-        print(f"the config before comes back at {status['confirm_until'][11:19]} UTC unless `evenet confirm` comes")
+        print(f"the config before comes back at {_clock(status['confirm_until'])} unless `evenet confirm` comes")
     return 0 if good else 1
 
 
 def confirm(options: Namespace) -> int:
     with Client(str(options.socket)) as agent:
-        kept = agent.call("confirm")["confirmed"]
-    print("kept" if kept else "nothing waits for a confirmation")
-    return 0 if kept else 1
+        answer = agent.call("confirm")
+    if not answer["confirmed"]:
+        print(f"evenet: {shown(answer['text'])}", file=sys.stderr)
+        return 1
+    print("kept")
+    return 0
 
 
 def schema(_: Namespace) -> int:

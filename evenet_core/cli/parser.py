@@ -52,11 +52,16 @@ def _config_commands(commands: Commands) -> None:
     validate = _add(commands, "validate", "config:validate", "print every problem of config files; changes nothing")
     validate.add_argument("files", nargs="+", metavar="FILE")
     plan = _add(commands, "plan", "config:plan", "what would change, as a readable diff")
-    plan.add_argument("file", nargs="?", metavar="FILE")
+    of = plan.add_mutually_exclusive_group()
+    of.add_argument("file", nargs="?", metavar="FILE")
+    of.add_argument("--revert", action="store_true", help="what going back from an unconfirmed config would change")
     apply = _add(commands, "apply", "config:apply", "hand a config over and follow it until settled", json=False)
     apply.add_argument("file", metavar="FILE")
     apply.add_argument("--verbose", action="store_true", help="tell every item that changes")
-    apply.add_argument("--confirm", type=_seconds, metavar="60s", help="revert unless `evenet confirm` comes in time")
+    apply.add_argument("--confirm", type=_seconds, metavar="60s", help="revert unless it is confirmed in time")
+    by = "operator (`evenet confirm`, the default), controller, icmp://HOST, tcp://HOST:PORT or https://HOST/PATH"
+    apply.add_argument("--confirm-by", type=_witness, metavar="WHO", help=f"who confirms: {by}")
+    apply.set_defaults(usage_error=apply.error)
     _add(commands, "confirm", "config:confirm", "keep what `apply --confirm` did", json=False)
     _add(commands, "schema", "config:schema", "JSON Schema of evenet's own config format", json=False)
 
@@ -111,6 +116,18 @@ def _lab_commands(commands: Commands) -> None:
     from evenet_core.lab.cli import add_arguments  # noqa: PLC0415  the lab's own options
 
     add_arguments(commands)
+
+
+def _witness(text: str) -> str:
+    """Somebody who can confirm a config."""
+    from evenet_core.probing.witness import CONTROLLER, parse_target  # noqa: PLC0415  only who asks for it pays
+
+    if text not in ("operator", CONTROLLER):
+        try:
+            parse_target(text)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from error
+    return text
 
 
 def _seconds(text: str) -> float:

@@ -37,6 +37,9 @@ def print_status(document: dict[str, Any]) -> None:
     items, dpc = document["items"], document["dpc"]
     state = colour(shown(document["state"]), _STATE_COLOURS.get(document["state"], "red"))
     print(f"{state}: {items['in_sync']} of {items['wanted']} items in sync, {items['failed']} failed")
+    if document.get("confirm_until"):
+        by = shown(document["confirm_by"])
+        print(colour(f"not confirmed: reverts at {shown(document['confirm_until'])} unless confirmed ({by})", "yellow"))
     error = f": {shown(dpc['last_error'])}" if dpc["last_error"] else ""
     print(f"DPC {shown(dpc['key'])}: {shown(dpc['state'])}{error}")
     print()

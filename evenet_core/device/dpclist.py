@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from evenet_core.device.flatten import CONTROLLER_KEY
 from evenet_core.model.adapters import Adapter, Dpc, Source
 
-__all__ = ["Candidate", "Results", "arranged", "pruned", "same_settings"]
+__all__ = ["Candidate", "Results", "arranged", "pruned", "same_settings", "without"]
 
 MANUAL_KEY = "manual"
 
@@ -78,6 +78,13 @@ def arranged(candidates: Sequence[Candidate], arriving: Dpc) -> tuple[Candidate,
     entry = Candidate(dpc=arriving) if known is None else replace(known, dpc=arriving)
     place = next((i for i, other in enumerate(rest) if _before(arriving, other.dpc)), len(rest))
     return (*rest[:place], entry, *rest[place:])
+
+
+def without(candidates: Sequence[Candidate], gone: Dpc | None, arriving: Dpc) -> tuple[Candidate, ...]:
+    """The candidates but `gone`; one that asks for the same as `arriving` stays."""
+    if gone is None or same_settings(gone, arriving):
+        return tuple(candidates)
+    return tuple(candidate for candidate in candidates if not same_settings(candidate.dpc, gone))
 
 
 def _before(arriving: Dpc, existing: Dpc) -> bool:

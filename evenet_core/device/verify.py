@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from evenet_core.device.dpclist import Candidate, Results, arranged, pruned, same_network
+from evenet_core.device.dpclist import Candidate, Results, arranged, pruned, same_network, without
 from evenet_core.model.adapters import Dpc
 from evenet_core.probing.verdict import PortVerdict
 
@@ -89,9 +89,13 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A source handed a DPC over."""
+    """A source handed a DPC over.
+
+    `instead_of` is what it handed over before and nobody confirmed: it is no candidate any more, nor a fallback.
+    """
 
     dpc: Dpc
+    instead_of: Dpc | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +155,8 @@ Command = Use | RunTest | SetTimer
 def step(state: State, event: Event, now: float) -> tuple[State, list[Command]]:
     """The next state, and what is to be done about it."""
     match event:
-        case Arrived(dpc):
-            return _arrived(state, dpc, now)
+        case Arrived(dpc, gone):
+            return _arrived(state, without(state.candidates, gone, dpc), dpc, now)
         case Withdrawn(key):
             return _withdrawn(state, key, now)
         case PortsChanged(ready):
@@ -163,9 +167,9 @@ def step(state: State, event: Event, now: float) -> tuple[State, list[Command]]:
             return _timer(state, now)
 
 
-def _arrived(state: State, dpc: Dpc, now: float) -> tuple[State, list[Command]]:
+def _arrived(state: State, known: Sequence[Candidate], dpc: Dpc, now: float) -> tuple[State, list[Command]]:
     before = state.candidate
-    candidates = arranged(state.candidates, dpc)
+    candidates = arranged(known, dpc)
     if before is not None and candidates[0].dpc is dpc and same_network(before.dpc, dpc):
         return _take_over(state, candidates, before, now)
     if before is not None and candidates[0].dpc is not dpc:

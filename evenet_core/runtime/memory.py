@@ -10,6 +10,7 @@ from msgspec import ValidationError
 
 from evenet_core.apps.numbers import Numbers
 from evenet_core.device.dpclist import Candidate
+from evenet_core.device.probation import Wait
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.plain import from_plain, to_json
 from evenet_core.store import Flaw, Store
@@ -91,27 +92,19 @@ class Memory:
     def save_route_choices(self, choices: Mapping[str, str]) -> None:
         self._store.save("routes", dict(choices))
 
-    def unconfirmed(self) -> tuple[DeviceConfig | None, float] | None:
-        """The config that comes back unless the present one is confirmed, and when (seconds since the epoch).
+    def unconfirmed(self) -> Wait | None:
+        """What is known of a config that waits to be confirmed.
 
         An older generation of this is never used: it would take a config back that was confirmed meanwhile.
         """
-        match self._store.load("unconfirmed", older=False):
-            case {"previous": None, "until": float(until)}:
-                return None, until
-            case {"previous": previous, "until": float(until)}:
-                config = self._decoded("unconfirmed", previous, DeviceConfig)
-                return (config, until) if config is not None else None
-        return None
+        stored = self._store.load("unconfirmed", older=False)
+        return None if stored is None else self._decoded("unconfirmed", stored, Wait)
 
-    def save_unconfirmed(self, previous: DeviceConfig | None, until: float) -> None:
-        self._store.write("unconfirmed", to_json({"previous": previous, "until": until}))
+    def save_unconfirmed(self, wait: Wait) -> None:
+        self._store.write("unconfirmed", to_json(wait))
 
-    def clear_unconfirmed(self, *, durable: bool = True) -> None:
-        """
-        :param durable: not only in the copy that a reboot forgets.
-        """
-        self._store.save("unconfirmed", None, durable=durable)
+    def clear_unconfirmed(self) -> None:
+        self._store.save("unconfirmed", None)
 
     def given(self, kind: str) -> str:
         """Digest of the file of this kind that was taken last."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import inf
 
 from evenet_core.probing.prober import Command, ProbedPort, ProbedRoute, RouteProber, RunProbe, Selected, SetTimer
-from evenet_core.probing.request import Probe, ProbeError
+from evenet_core.probing.request import Probe, ProbeError, ProbeRequest
 from evenet_core.runtime.facthub import FactHub
 
 __all__ = ["Probes"]
@@ -61,6 +61,22 @@ class Probes:
         self._obey(self._prober.configure(ports, routes, self._now()))
 
     @property
+    def names(self) -> Collection[str]:
+        """Names of the probes that there are."""
+        return self._probes.keys()
+
+    async def ask(self, name: str, request: ProbeRequest) -> tuple[float | None, str]:
+        """Seconds until the answer; or None, and why there was none."""
+        try:
+            async with asyncio.timeout(request.timeout + GRACE):
+                return _seconds(await self._probes[name](request)), ""
+        except ProbeError as error:
+            return None, str(error) or f"probe {name} failed"
+        except (Exception, SystemExit) as error:  # a probe of a plugin: its fault is a failed probe
+            log.exception("probe %s failed", name)
+            return None, f"probe {name} failed: {error or type(error).__name__}"
+
+    @property
     def undecided(self) -> bool:
         """A choice may become another one as soon as the first answers are there."""
         return self._prober.undecided
@@ -96,15 +112,7 @@ class Probes:
                     self._chosen(self._choices, command)
 
     async def _run(self, command: RunProbe) -> None:
-        latency, reason = None, ""
-        try:
-            async with asyncio.timeout(command.request.timeout + GRACE):
-                latency = _seconds(await self._probes[command.name](command.request))
-        except ProbeError as error:
-            reason = str(error)
-        except (Exception, SystemExit) as error:  # a probe of a plugin: its fault is a failed probe
-            log.exception("probe %s failed", command.name)
-            reason = f"probe {command.name} failed: {error or type(error).__name__}"
+        latency, reason = await self.ask(command.name, command.request)
         before = self.undecided
         self._obey(self._prober.result(command, latency, reason, self._now()))
         if before and not self.undecided:

@@ -69,8 +69,8 @@ class Verifier:
         else:  # somebody else cares for the node's uplink
             self.state = replace(self.state, phase=Phase.IDLE)
 
-    def arrived(self, dpc: Dpc) -> None:
-        self._send(Arrived(dpc))
+    def arrived(self, dpc: Dpc, instead_of: Dpc | None = None) -> None:
+        self._send(Arrived(dpc, instead_of))
 
     def withdrawn(self, key: str) -> None:
         self._send(Withdrawn(key))

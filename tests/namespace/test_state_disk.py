@@ -53,7 +53,7 @@ def test_the_state_of_a_newer_evenet_is_refused_and_nothing_is_touched(device: D
     before = kernel_state(HERE)
     watch = subprocess.Popen(("ip", "monitor", "link", "address", "route", "rule"), stdout=subprocess.PIPE, text=True)
 
-    done = device.agent.run("run", "--settings", str(device.home / "settings.yaml"))
+    done = device.agent.runs("run", "--settings", str(device.home / "settings.yaml"))
     run("ip", "link", "add", "marker", "type", "bridge")  # the last thing that the watcher sees
 
     assert done.returncode == 1
@@ -337,7 +337,7 @@ def test_two_agents_do_not_share_a_state_directory_even_on_a_read_only_disk(devi
     device.start()
 
     other = Agent(device.home / "other", {}, sys.executable, state=device.state)
-    done = other.run("run", "--settings", str(device.home / "settings.yaml"))
+    done = other.runs("run", "--settings", str(device.home / "settings.yaml"))
 
     assert done.returncode == 1
     assert f"another agent runs with the state directory {device.state}" in done.stderr
@@ -348,7 +348,7 @@ def test_an_agent_of_an_earlier_evenet_keeps_others_out_too(device: Device) -> N
     with (device.state / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
-        done = device.agent.run("run", "--settings", str(device.home / "settings.yaml"))
+        done = device.agent.runs("run", "--settings", str(device.home / "settings.yaml"))
 
     assert done.returncode == 1
     assert f"another agent runs with the state directory {device.state}" in done.stderr

@@ -67,14 +67,26 @@ class Agent:
 
     def says(self, *arguments: str) -> str:
         """What an evenet command prints."""
-        return self.run(*arguments, check=True).stdout
+        return self.runs(*arguments, check=True).stdout
 
-    def run(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
-        """An evenet command that ends by itself."""
+    def runs(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
+        """An evenet command that ends by itself, and may fail."""
         command = [*self._evenet, *self._where, *arguments]
         return subprocess.run(
             command, env=self._environment, check=check, capture_output=True, text=True, timeout=DEADLINE
         )
+
+    def begins(self, *arguments: str) -> subprocess.Popen[str]:
+        """An evenet command that runs while others do."""
+        command = [*self._evenet, *self._where, *arguments]
+        return subprocess.Popen(
+            command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def asks(self, method: str, **params: Any) -> Any:
+        """What the agent answers on its control socket."""
+        with self._client() as client:
+            return client.call(method, **params)
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.says(*arguments, "--json"))

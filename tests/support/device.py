@@ -84,7 +84,7 @@ class Device:
 
     def apply(self, text: str, *more: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Apps without a hypervisor stay pending, which is not what these tests are about."""
-        done = self.agent.run("apply", self.file(text), *more)
+        done = self.agent.runs("apply", self.file(text), *more)
         assert "in sync" in done.stdout or not check, done.stderr
         return done
 

@@ -14,6 +14,7 @@ from evenet_core import formats
 from evenet_core.apps.numbers import Numbers
 from evenet_core.device.dpclist import Candidate, Results
 from evenet_core.device.flatten import dpc_from_config
+from evenet_core.device.probation import Wait
 from evenet_core.model.config import DeviceConfig
 from evenet_core.planning.inputs import gather_inputs
 from evenet_core.runtime.memory import Memory
@@ -36,10 +37,16 @@ def write_state(directory: Path) -> None:
     memory.save_candidates(_candidates(config), 1)
     memory.save_numbers(_numbers(config))
     memory.save_route_choices(CHOICES)
-    memory.save_unconfirmed(replace(config, timestamp=datetime(2026, 1, 1, tzinfo=UTC)), 1767225600.5)
+    memory.save_unconfirmed(_wait(replace(config, timestamp=datetime(2026, 1, 1, tzinfo=UTC))))
     Store(directory).save("given-eve", "0" * 64)
     for previous in directory.glob("*.previous"):
         previous.unlink()
+
+
+def _wait(previous: DeviceConfig) -> Wait:
+    return Wait(
+        previous=previous, until=1767225600.5, seconds=60.5, by="controller", boot="a", steady_until=7.25, boots=1
+    )
 
 
 def _candidates(config: DeviceConfig) -> tuple[Candidate, ...]:

@@ -24,6 +24,7 @@ STATUS: dict[str, Any] = {
     "agent": {"pid": 1, "version": "0.1.0", "started": "2026-01-01T00:00:00Z"},
     "state": "degraded",
     "confirm_until": None,
+    "confirm_by": None,
     "dpc": {
         "key": "zedagent",
         "state": "fallback",
@@ -203,9 +204,12 @@ ANSWERS: dict[str, Any] = {
         },
         "lines": ["+ link eth0", "- route x"],
     },
-    "apply": {"seq": 7, "notices": ["apps[0].other: is kept and not acted on"]},
+    "apply": {
+        "seq": 7,
+        "notices": ["apps[0].other: is kept and not acted on"],
+    },
     "settle": [*EVENTS, {"settled": True, "status": STATUS}],
-    "confirm": {"confirmed": True},
+    "confirm": {"confirmed": True, "text": None},
 }
 WITH_JSON = {
     "status": "status",
@@ -225,6 +229,7 @@ WITH_JSON = {
     "plugins": "plugins",
     "leases": "leases",
     "plan": "plan",
+    "plan --revert": "plan",
 }
 CONFIG = """\
 evenet: 1
@@ -363,6 +368,11 @@ def test_without_an_agent_every_command_fails_with_the_remedy(evenet: Any, path:
         "apply x --confirm soon",
         "apply x --confirm -5",
         "apply x --confirm 1.5s",
+        "apply x --confirm-by controller",
+        "apply x --confirm 60s --confirm-by nobody",
+        "apply x --confirm 60s --confirm-by tcp://192.0.2.1",
+        "apply x --confirm 60s --confirm-by icmp://192.0.2.1/path",
+        "plan x --revert",
     ],
 )
 def test_wrong_usage_is_told_apart_from_failure(evenet: Any, command: str) -> None:
@@ -607,27 +617,92 @@ def test_a_config_that_reaches_no_controller_says_so(evenet: Any, running: Agent
     assert (done.status, done.err) == (1, "evenet: the controller is not reached: no answer\n")
 
 
+def config_event(text: str, **fields: Any) -> dict[str, Any]:
+    return {"seq": 7, "time": "2026-01-01T00:00:01.000Z", "kind": "config", "text": text} | fields
+
+
+HANDED_OVER = config_event("a device config was handed over; the one that waited gives way", superseded=True)
+
+
 @pytest.mark.parametrize(("given", "seconds"), [("60s", 60.0), ("2m", 120.0), ("24h", 86400.0), ("5", 5.0)])
 def test_applying_may_have_to_be_confirmed(
     evenet: Any, running: Agent, config: Path, given: str, seconds: float
 ) -> None:
     final = STATUS | {"state": "converged", "problems": [], "ports": [], "dpc": GOOD_DPC}
-    running.answers["settle"] = [{"settled": True, "status": final | {"confirm_until": "2026-01-01T00:01:00.000Z"}}]
+    waits = {"confirm_until": "2026-01-01T00:01:00.000Z", "confirm_by": "operator"}
+    running.answers["settle"] = [config_event("handed over", **waits), {"settled": True, "status": final | waits}]
 
     done = evenet("apply", str(config), "--confirm", given)
 
     assert (done.status, running.asked[0][1]["confirm"]) == (0, seconds)
+    assert done.out.splitlines()[2] == "reverts at 00:01:00 UTC unless `evenet confirm` comes"
     assert done.out.splitlines()[-1] == "the config before comes back at 00:01:00 UTC unless `evenet confirm` comes"
 
 
-def test_a_config_that_nobody_confirmed_in_time_is_not_applied(evenet: Any, running: Agent, config: Path) -> None:
+@pytest.mark.parametrize("by", [[], ["--confirm-by", "controller"]])
+def test_a_config_that_nobody_confirmed_in_time_is_not_applied(
+    evenet: Any, running: Agent, config: Path, by: list[str]
+) -> None:
     final = STATUS | {"state": "converged", "problems": [], "ports": [], "dpc": GOOD_DPC}
-    back = {"seq": 7, "time": "2026-01-01T00:00:01.000Z", "kind": "config", "text": "it is back", "reverted": True}
-    running.answers["settle"] = [back, {"settled": True, "status": final}]
+    back = config_event("nobody came: the config before is back", reverted=True)
+    running.answers["settle"] = [HANDED_OVER, back, {"settled": True, "status": final}]
 
-    done = evenet("apply", str(config), "--confirm", "2s")
+    done = evenet("apply", str(config), "--confirm", "2s", *by)
 
-    assert (done.status, done.err) == (1, "evenet: nobody confirmed in time: the config before is back\n")
+    assert (done.status, done.err) == (1, "evenet: reverted: nobody came: the config before is back\n")
+
+
+@pytest.mark.parametrize(
+    ("by", "who"),
+    [
+        ("controller", "the controller"),
+        ("icmp://192.0.2.1", "icmp://192.0.2.1"),
+        ("tcp://[2001:db8::1]:22", "tcp://[2001:db8::1]:22"),
+        ("https://example.com/ping", "https://example.com/ping"),
+    ],
+)
+@pytest.mark.parametrize("state", ["converged", "degraded"])
+def test_whoever_is_to_confirm_is_waited_for_and_that_is_all_that_counts(  # noqa: PLR0917  fixtures and a case
+    evenet: Any, running: Agent, config: Path, by: str, who: str, state: str
+) -> None:
+    waits = {"confirm_until": "2026-01-01T00:01:00.000Z", "confirm_by": by}
+    final = STATUS | {"state": state, "problems": [], "ports": [], "dpc": GOOD_DPC}
+    reached = config_event("it was reached through eth0: the config stays", confirmed=by)
+    running.answers["settle"] = [HANDED_OVER | waits, reached, {"settled": True, "status": final}]
+
+    done = evenet("apply", str(config), "--confirm", "60s", "--confirm-by", by)
+
+    assert (done.status, done.err) == (0, "")
+    assert f"reverts at 00:01:00 UTC unless {who} is reached through the new config" in done.out
+    assert [params for _, params in running.asked] == [
+        {"name": str(config), "text": CONFIG, "confirm": 60.0, "confirm_by": by},
+        {"since": 7, "concluded": True},
+    ]
+
+
+def test_a_config_that_gave_way_before_it_was_confirmed_is_not_applied(
+    evenet: Any, running: Agent, config: Path
+) -> None:
+    final = STATUS | {"state": "converged", "problems": [], "ports": [], "dpc": GOOD_DPC}
+    running.answers["settle"] = [HANDED_OVER, HANDED_OVER, {"settled": True, "status": final}]
+
+    done = evenet("apply", str(config), "--confirm", "60s", "--confirm-by", "controller")
+
+    assert (done.status, done.err) == (1, "evenet: not confirmed: another config was applied meanwhile\n")
+
+
+def test_a_status_tells_that_the_config_is_not_confirmed(evenet: Any, running: Agent) -> None:
+    running.answers["status"] |= {"confirm_until": "2026-01-01T00:01:00.000Z", "confirm_by": "controller"}
+
+    lines = evenet("status").out.splitlines()
+
+    assert lines[1] == "not confirmed: reverts at 2026-01-01T00:01:00.000Z unless confirmed (controller)"
+
+
+def test_a_plan_of_the_way_back_asks_for_it(evenet: Any, running: Agent) -> None:
+    evenet("plan --revert")
+
+    assert running.asked == [("plan", {"revert": True})]
 
 
 def test_a_config_that_somebody_confirmed_meanwhile_is_applied(evenet: Any, running: Agent, config: Path) -> None:
@@ -667,12 +742,13 @@ def test_every_problem_that_the_agent_finds_is_a_line(evenet: Any, running: Agen
     assert (done.status, done.err.splitlines()) == (1, ["a: is wrong; make it right", "b?: too; also"])
 
 
-def test_nothing_to_confirm_is_a_failure(evenet: Any, running: Agent) -> None:
-    running.answers["confirm"] = {"confirmed": False}
+@pytest.mark.parametrize("why", ["nothing waits for a confirmation", "too late: nobody confirmed in 60 s"])
+def test_nothing_to_confirm_is_a_failure_that_says_why(evenet: Any, running: Agent, why: str) -> None:
+    running.answers["confirm"] = {"confirmed": False, "text": why}
 
     done = evenet("confirm")
 
-    assert (done.status, done.out) == (1, "nothing waits for a confirmation\n")
+    assert (done.status, done.out, done.err) == (1, "", f"evenet: {why}\n")
 
 
 # -- without an agent ---------------------------------------------------------------------------------

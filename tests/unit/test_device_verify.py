@@ -50,6 +50,38 @@ def after(state: State, *events: tuple[float, Happening]) -> tuple[State, list[C
     return state, commands
 
 
+@pytest.mark.parametrize("works", [GOOD, BAD])
+def test_what_nobody_confirmed_is_no_fallback_of_what_comes_in_its_place(works: tuple[PortVerdict, ...]) -> None:
+    confirmed, tried = dpc("zedagent", 2025), dpc("zedagent", 2026, cost=9)
+    state, _ = after(State(), (0.0, Arrived(confirmed)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+    state, _ = after(state, (10.0, Arrived(tried)), (11.0, PortsChanged(ready=True)), (12.0, works))
+
+    state, commands = step(state, Arrived(confirmed, instead_of=tried), 20.0)
+
+    assert [candidate.dpc for candidate in state.candidates] == [confirmed]
+    assert commands[0] == Use(confirmed)
+
+
+def test_a_network_that_nobody_confirmed_is_left_also_for_one_that_somebody_else_cares_for() -> None:
+    tried = dpc("zedagent", 2026)
+    state, _ = after(State(), (0.0, Arrived(NOTHING)), (1.0, Arrived(tried)), (2.0, PortsChanged(ready=True)))
+    state, _ = after(state, (3.0, GOOD))
+
+    state, commands = step(state, Arrived(NOTHING, instead_of=tried), 20.0)
+
+    assert [candidate.dpc for candidate in state.candidates] == [NOTHING]
+    assert Use(NOTHING) in commands
+
+
+def test_what_nobody_confirmed_stays_where_what_comes_in_its_place_is_the_same() -> None:
+    state, _ = after(State(), (0.0, Arrived(CONTROLLER)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+
+    state, commands = step(state, Arrived(CONTROLLER, instead_of=CONTROLLER), 20.0)
+
+    assert (state.phase, state.candidates[0].results.worked) == (Phase.COMMITTED, True)
+    assert not any(isinstance(command, RunTest) for command in commands)
+
+
 def test_a_candidate_is_tested_as_soon_as_a_port_is_ready() -> None:
     state, commands = step(State(), Arrived(CONTROLLER), 0.0)
     assert commands[0] == Use(CONTROLLER)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from evenet_core.apps.numbers import Numbers
 from evenet_core.device.dpclist import Candidate, Results
+from evenet_core.device.probation import Wait
 from evenet_core.errors import EvenetError
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
@@ -95,13 +96,29 @@ def test_numbers_and_choices_come_back(memory: Memory, tmp_path: Path) -> None:
 def test_a_config_that_waits_for_confirmation_comes_back_with_its_end(
     memory: Memory, tmp_path: Path, previous: DeviceConfig | None
 ) -> None:
-    memory.save_unconfirmed(previous, 1767225600.5)
+    wait = Wait(previous=previous, until=1767225600.5, seconds=60.0, by="controller", boot="one", steady_until=5.5)
+    memory.save_unconfirmed(wait)
 
-    assert restarted(tmp_path).unconfirmed() == (previous, 1767225600.5)
+    assert restarted(tmp_path).unconfirmed() == wait
+
+
+def test_what_an_earlier_version_wrote_of_a_wait_is_understood(memory: Memory, tmp_path: Path) -> None:
+    spoil(tmp_path, "unconfirmed", {"previous": None, "until": 1767225600.5})
+
+    assert memory.unconfirmed() == Wait(previous=None, until=1767225600.5, by="operator")
+
+
+def test_an_earlier_wait_does_not_take_the_place_of_a_damaged_one(memory: Memory, tmp_path: Path) -> None:
+    """It would take back what was confirmed since."""
+    memory.save_unconfirmed(Wait(previous=CONFIG, until=5.0))
+    memory.clear_unconfirmed()
+    (tmp_path / "unconfirmed.json").write_bytes(b"damaged")
+
+    assert restarted(tmp_path).unconfirmed() is None
 
 
 def test_a_confirmed_config_waits_no_more(memory: Memory, tmp_path: Path) -> None:
-    memory.save_unconfirmed(CONFIG, 5.0)
+    memory.save_unconfirmed(Wait(previous=CONFIG, until=5.0))
 
     memory.clear_unconfirmed()
 
@@ -158,6 +175,9 @@ def test_choices_that_cannot_be_understood_are_none(memory: Memory, tmp_path: Pa
         {"previous": None, "until": "soon"},
         {"previous": None, "until": None},
         {"previous": None},
+        {"until": 5.0},
+        {"previous": None, "until": 5.0, "by": 5},
+        {"previous": None, "until": 5.0, "seconds": "long"},
     ],
 )
 def test_a_config_to_go_back_to_that_cannot_be_understood_is_not_gone_back_to(
@@ -205,7 +225,7 @@ def test_what_is_stored_is_for_root_only(memory: Memory, tmp_path: Path) -> None
 
 
 def test_a_confirmation_of_an_older_generation_is_none(memory: Memory, tmp_path: Path) -> None:
-    memory.save_unconfirmed(CONFIG, 5.0)
+    memory.save_unconfirmed(Wait(previous=CONFIG, until=5.0))
     memory.clear_unconfirmed()
     (tmp_path / "unconfirmed.json").write_bytes(b"damaged")
 

@@ -207,7 +207,9 @@ def test_a_kind_without_a_driver_and_a_ring_are_problems_and_are_explained() -> 
         assert explain(engine.machine, [ItemKey(("a", "w"))], 0.0)[-1].endswith(
             "no installed plugin brings a driver for items of kind c"
         )
-        assert explain(engine.machine, [key("a:x")], 0.0)[-1].endswith("a:x (it stands on it): see above, they require each other")
+        assert explain(engine.machine, [key("a:x")], 0.0)[-1].endswith(
+            "a:x (it stands on it): see above, they require each other"
+        )
         await engine.stop()
 
     run_virtual(story())

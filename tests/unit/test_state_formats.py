@@ -44,7 +44,7 @@ def understood(directory: Path) -> dict[str, Any]:
         "dpcs.json": {"candidates": candidates, "current": current},
         "numbers.json": memory.numbers().to_json(),
         "routes.json": memory.route_choices(),
-        "unconfirmed.json": {"previous": unconfirmed[0], "until": unconfirmed[1]},
+        "unconfirmed.json": unconfirmed,
         "given-eve.json": memory.given("eve"),
     }
     assert memory.flaws == {}
