@@ -91,8 +91,11 @@ class Confirmation:
     @property
     def until(self) -> float | None:
         """When the config before comes back, in seconds since the epoch as the clock is now; None = it does not."""
+        if self._wait is None:
+            return None
         now = self._now()
-        return now.wall + left(self._wait, now) if self._wait is not None else None
+        until = now.wall + left(self._wait, now)
+        return until if abs(until - self._wait.until) > 1.0 else self._wait.until  # always the same, unless it was set
 
     @property
     def ended(self) -> str:
@@ -162,7 +165,7 @@ class Confirmation:
     def store(self, config: DeviceConfig | None) -> None:
         """The config in use is this one from now on: enter it, and whether it waits."""
         write = partial(self._write, config, self._wait)
-        meanwhile = partial(self._memory.save_config, config, durable=False)
+        meanwhile = partial(write, durable=False)
         self._ledger.enter("config", write, after=("numbers", "unconfirmed"), meanwhile=meanwhile)
 
     def stop(self) -> None:
@@ -218,23 +221,23 @@ class Confirmation:
         """To be written before anything that comes with the config."""
         self._ledger.enter("unconfirmed", partial(self._write_wait, wait))
 
-    def _write_wait(self, wait: Wait) -> None:
-        self._memory.save_unconfirmed(wait)
+    def _write_wait(self, wait: Wait, durable: bool = True) -> None:
+        self._memory.save_unconfirmed(wait, durable=durable)
         self._noted = True
 
-    def _write(self, config: DeviceConfig | None, wait: Wait | None) -> None:
+    def _write(self, config: DeviceConfig | None, wait: Wait | None, *, durable: bool = True) -> None:
         """See the table above; what is written already is not written again."""
         try:
             if wait is not None:
-                self._write_wait(wait)
+                self._write_wait(wait, durable)
             elif self._noted:
-                self._write_wait(decided(config))
-        except OSError:  # until a reboot it counts all the same
-            self._memory.save_config(config, durable=False)
+                self._write_wait(decided(config), durable)
+        except OSError:
+            self._memory.save_config(config, durable=False)  # until a reboot it counts all the same
             raise
-        self._memory.save_config(config)
-        if wait is None:  # not before the DPCs are written, so that none is left of one that nobody confirmed
-            self._ledger.enter("unconfirmed", self._clear)
+        self._memory.save_config(config, durable=durable)
+        if wait is None and durable:  # not before the DPCs are written, so that none is left of one nobody confirmed
+            self._ledger.enter("unconfirmed", self._clear, after=("config",))
 
     def _clear(self) -> None:
         self._memory.clear_unconfirmed()

@@ -100,8 +100,11 @@ class Memory:
         stored = self._store.load("unconfirmed", older=False)
         return None if stored is None else self._decoded("unconfirmed", stored, Wait)
 
-    def save_unconfirmed(self, wait: Wait) -> None:
-        self._store.write("unconfirmed", to_json(wait))
+    def save_unconfirmed(self, wait: Wait, *, durable: bool = True) -> None:
+        """
+        :param durable: not only the copy that a reboot forgets.
+        """
+        self._store.write("unconfirmed", to_json(wait), durable=durable)
 
     def clear_unconfirmed(self) -> None:
         self._store.save("unconfirmed", None)
