@@ -19,6 +19,7 @@ BACKOFF_FIRST = 1.0  # seconds
 BACKOFF_LIMIT = 60.0  # seconds
 FREE_REPAIRS = 3  # times that drift is repaired at once; from then on somebody fights
 FIGHT_LIMIT = 600.0  # seconds
+ALONG = 2.0  # seconds in which a change takes things along without a word, and monitors notice
 CALM = 2 * FIGHT_LIMIT  # seconds without drift after which earlier drift is forgotten
 
 
@@ -72,6 +73,7 @@ class Failures:
         self._jitter = jitter
         self.of: dict[ItemKey, Failure] = {}
         self.drifts: dict[ItemKey, Drift] = {}
+        self.changed_at = -ALONG  # when something else was made that is wanted, or removed that is not
         self._retries: list[tuple[float, int, ItemKey]] = []  # time, order of failing
         self._count = 0
 
@@ -88,10 +90,15 @@ class Failures:
         )
 
     def drifted(self, key: ItemKey, before: Item, found: Item | None, now: float, by: str) -> Drift:
-        """What was as wanted was found otherwise. It is repaired at once, unless that was of no use lately."""
+        """What was as wanted was found otherwise. It is repaired at once, unless that was of no use lately.
+
+        What goes right after a change of ours, and by nobody's hand, went along with it and does not count.
+        """
         last = self.drifts.get(key)
         if last is not None and now - last.at > CALM:
             last = None
+        if not by and now - self.changed_at < ALONG:
+            return Drift(before, found, by, last.times if last is not None else 0, now, now, now)
         times = last.times + 1 if last is not None else 1
         delay = self._spread(backoff(times - FREE_REPAIRS, FIGHT_LIMIT)) if times > FREE_REPAIRS else 0.0
         drift = Drift(before, found, by, times, last.since if last is not None else now, now, now + delay)

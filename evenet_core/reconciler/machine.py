@@ -102,6 +102,7 @@ class Machine:
                     self.actual[key] = wanted.item  # equal, but it may stand on something else now
             if self._failures:
                 self._failures.forget(key)
+            if self.drifted:
                 self.drifted.pop(key, None)
             if self._flying and self._is_obsolete(key):
                 self.obsolete.add(key)
@@ -155,6 +156,8 @@ class Machine:
                 self._touch(key)
                 self._failures.failed(key, outcome.change.op, outcome.error, now)
                 continue
+            if key not in self.drifted:
+                self._failures.changed_at = now  # repairs do not count, or a fight would have no end
             for above in self.plans.above(key) if self._failures else ():
                 self._failures.forget(above)  # what it stood on is new: it may work now
             self._failures.worked(key)
@@ -378,7 +381,7 @@ class Machine:
     def reason(self, change: Change) -> str:
         """Why this change is made."""
         key, wanted = change.key, self.wanted.get(change.key)
-        if change.op is Op.CREATE and not self._failures:
+        if change.op is Op.CREATE and not self._failures and not self.drifted:
             return WANTED
         drift, failure = self.drifted.get(key), self.failures.get(key)
         if failure is not None and not isinstance(failure.error, DriftError):

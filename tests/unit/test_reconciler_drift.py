@@ -129,6 +129,27 @@ def test_what_vanishes_with_what_it_stood_on_is_no_fight() -> None:
     run_virtual(story())
 
 
+def test_what_a_change_of_ours_takes_along_without_a_word_is_no_fight() -> None:
+    """As the kernel does with routes from an address that goes."""
+
+    async def story() -> None:
+        async with Bench() as bench:
+            route = thing("c:route")
+            for size in range(50):
+                await bench.settle(thing("a:address", size=size), route)
+                bench.system.items.pop(route.key)
+                bench.engine.suspect("c")
+                await bench.engine.settled()
+                assert bench.system.items.keys() == {key("a:address"), route.key}
+
+            assert bench.engine.problems() == []
+            await asyncio.sleep(10)
+            waits = await fight(bench, FREE_REPAIRS + 1, route.key)
+            assert waits[-1] > 0.5
+
+    run_virtual(story())
+
+
 def test_who_removes_the_ground_again_and_again_fights_over_the_ground_only() -> None:
     async def story() -> None:
         async with Bench() as bench:
