@@ -318,8 +318,7 @@ class Engine:
         """One batch, to its end."""
         reasons = [self.machine.reason(change) for change in changes]
         outcomes = await self._drivers[group].apply(changes)
-        for outcome, reason in zip(outcomes, reasons, strict=True):
-            self._tell_outcome(outcome, reason)
+        self._tell_outcomes(outcomes, reasons)
         self._note_touched(group, changes)
         self.machine.finished(outcomes, self._now())
         self._audits.changed(group, self._now())
@@ -342,7 +341,7 @@ class Engine:
             self._making.pop(change.key, None)
 
     async def _interrupted(self, group: int, change: Change) -> None:
-        self._tell_outcome(Outcome(change, DriverError("interrupted: it is not wanted so any more")), "")
+        self._tell_outcomes([Outcome(change, DriverError("interrupted: it is not wanted so any more"))], [""])
         found = change.before
         try:
             found = next((item for item in await self._drivers[group].observe() if item.key == change.key), None)
@@ -359,10 +358,13 @@ class Engine:
 
     # -- telling --------------------------------------------------------------------------------------
 
-    def _tell_outcome(self, outcome: Outcome, because: str) -> None:
-        change, owner = outcome.change, self.machine.owner(outcome.change.key)
-        whose = owner.object if owner else None
-        self._tell(EngineEvent(change.op, change.item, whose, outcome.error, because, self._now()))
+    def _tell_outcomes(self, outcomes: Iterable[Outcome], reasons: Iterable[str]) -> None:
+        now, owner = self._now(), self.machine.owner
+        for (change, error), reason in zip(outcomes, reasons, strict=True):
+            op, before, after, key = change
+            item, wanted = after or before, owner(key)
+            assert item is not None
+            self._tell(EngineEvent(op, item, wanted.object if wanted is not None else None, error, reason, now))
 
     def _tell_drifts(self, drifts: Iterable[Drift]) -> None:
         for drift in drifts:

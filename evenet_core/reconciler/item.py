@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
@@ -26,8 +26,7 @@ class ItemKey(tuple[Any, ...]):
         return ":".join(str(part) for part in self)
 
 
-@dataclass(frozen=True, slots=True)
-class Requires:
+class Requires(NamedTuple):
     """One thing that must be there before an item can be.
 
     It is another item of the intent, or something that exists without us (a physical port).

@@ -158,9 +158,10 @@ class Machine:
                 continue
             if key not in self.drifted:
                 self._failures.changed_at = now  # repairs do not count, or a fight would have no end
-            for above in self.plans.above(key) if self._failures else ():
-                self._failures.forget(above)  # what it stood on is new: it may work now
-            self._failures.worked(key)
+            if self._failures:
+                self._failures.worked(key)
+                for above in self.plans.above(key):
+                    self._failures.forget(above)  # what it stood on is new: it may work now
             self._set_actual(key, outcome.change.after)
         self._sort_out()
 
@@ -417,8 +418,9 @@ class Machine:
         done = _same(item, wanted.item if wanted is not None else None)
         if done:
             item = wanted.item if wanted is not None else None  # it knows best what it stands on
-            self._failures.worked(key)
-            self.drifted.pop(key, None)
+            if self._failures or self.drifted:
+                self._failures.worked(key)
+                self.drifted.pop(key, None)
         there = self._there.setdefault(self._group_of[key[0]], {})
         if item is None:
             self.actual.pop(key, None)
