@@ -16,6 +16,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -136,6 +137,9 @@ class Store:
         copies, self._copies = self._copies, None
         for path in _files(copies):
             path.unlink(missing_ok=True)
+        if copies is not None:
+            with suppress(OSError):  # it was not there
+                copies.rmdir()
 
     def _upgraded(self, name: str, found: _Found) -> Any:
         value = json.loads(found.body)

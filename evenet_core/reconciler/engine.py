@@ -23,6 +23,7 @@ __all__ = ["Engine"]
 DEADLINE = 60.0  # seconds that a driver may take for one call
 PERSISTENCE = 15.0  # seconds for which teardown tries again what cannot be removed
 TEARDOWN_LIMIT = 75.0  # seconds after which teardown leaves what is left; systemd's own patience is 90 s
+PATIENCE = 1.0  # seconds in which a change that is not wanted any more may end by itself
 DEBOUNCE = 0.05  # seconds that hints of drift are gathered before a kind is observed again
 log = logging.getLogger(__name__)
 
@@ -151,8 +152,13 @@ class Engine:
         if delta:
             self.machine.update(delta)
             for key in self.machine.obsolete & self._making.keys():
-                asyncio.get_running_loop().call_soon(self._making.pop(key).cancel)  # once it has begun
+                asyncio.get_running_loop().call_later(PATIENCE, self._interrupt, key, self._making[key])
             self._pump_soon()
+
+    def _interrupt(self, key: ItemKey, task: asyncio.Task[None]) -> None:
+        if self._making.get(key) is task and key in self.machine.obsolete:
+            del self._making[key]
+            task.cancel()
 
     def external_changed(self, keys: Iterable[ItemKey]) -> None:
         """Something that nobody plans came or went."""
