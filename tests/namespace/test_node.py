@@ -134,17 +134,21 @@ def test_a_node_without_adapters_is_in_order_after_a_restart_too(lives: Lives) -
     lives(story)
 
 
-def test_the_node_is_silent_on_a_port_that_it_only_switches(lives: Lives, port: str) -> None:
-    async def story(node: Node) -> None:
-        assert any("inet6" in line for line in run("ip", "address", "show", "dev", "eth0").splitlines())
+def test_the_node_believes_no_router_on_a_port_that_it_only_switches(lives: Lives, port: str) -> None:
+    settings = [Path("/proc/sys/net/ipv6/conf/eth0", name) for name in ("accept_ra", "autoconf")]
+    before = [path.read_text() for path in settings]
+    run("ip", "address", "add", "2001:db8::7/64", "dev", "eth0", "nodad")
 
+    async def story(node: Node) -> None:
         await node.apply(formats.read(SWITCHED.encode(), "node.yaml"))
 
         assert await node.settled(20)
-        assert "inet" not in run("ip", "address", "show", "dev", "eth0")
+        assert [path.read_text() for path in settings] == ["0\n", "0\n"]
+        await node.teardown()
+        assert [path.read_text() for path in settings] == before
 
     lives(story)
-    assert "inet6" in run("ip", "address", "show", "dev", "eth0")
+    assert "2001:db8::7" in run("ip", "address", "show", "dev", "eth0")
 
 
 def test_a_lease_that_comes_the_moment_it_is_asked_for_is_waited_for(lives: Lives, port: str) -> None:

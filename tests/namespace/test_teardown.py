@@ -282,7 +282,7 @@ def test_the_command_is_refused_while_an_agent_runs_that_does_not_answer(machine
     done = machine.agent.tries("teardown", *machine.settings)
 
     assert done.returncode == 1
-    assert done.stderr == f"evenet: another agent runs with the state directory {machine.home}/state\n"
+    assert done.stderr == f"evenet: another agent runs with the directory of the control socket {machine.home}/run\n"
     machine.ends(process)
     machine.is_as_before()
 

@@ -70,7 +70,8 @@ def dump(run: Run = run_here, *directories: str) -> Dump:
     """What the namespace holds, and which files are in these directories."""
     sections = {**JSON, **TEXT}
     if directories:
-        sections["files"] = f"find {' '.join(directories)} | sort"
+        # documents of the state stay: numbers and choices are kept on purpose
+        sections["files"] = f"find {' '.join(directories)} -not -path '*/state/*.json' | sort"
     script = "\n".join(f"printf '{SEPARATOR}{name}\\n'; {command}" for name, command in sections.items())
     parts = run(script + "\ntrue").split(SEPARATOR)[1:]
     found: Dump = {}

@@ -373,14 +373,14 @@ def test_a_client_of_its_own_asks_for_each_adapter_with_dhcp() -> None:
     assert "ipv6only" in careful.splitlines()
 
 
-NO_IPV6 = Sysctl("net/ipv6/conf/eth0/disable_ipv6", "1", "eth0")
+DEAF = [Sysctl(f"net/ipv6/conf/eth0/{name}", "0", "eth0") for name in ("accept_ra", "autoconf")]
 
 
 @pytest.mark.parametrize(
     ("port", "items"),
     [
         (Adapter(label="u", ifname="eth0", ip=IpSettings(mode=IpMode.STATIC)), [PortBridge("eth0")]),
-        (Adapter(label="u", ifname="eth0", l3=False, mtu=1400), [PortLink("eth0", 1400), NO_IPV6]),
+        (Adapter(label="u", ifname="eth0", l3=False, mtu=1400), [PortLink("eth0", 1400), *DEAF]),
         (Adapter(label="u", ifname="vlan7", vlan=Vlan(label="u", interface="vlan7", lower="e", id=7)), None),
         (Adapter(label="u", ifname="bond0", bond=Bond(label="u", interface="bond0", lower=("e",))), None),
         (Adapter(label="u", ifname="wlan0", kind=PortKind.WIFI), None),

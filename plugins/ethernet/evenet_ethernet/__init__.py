@@ -44,12 +44,12 @@ def evenet_identify_port(device: PortDevice) -> PortIdentity | None:
 def evenet_plan_link(adapter: Adapter, facts: Facts) -> list[Item] | None:
     """An adapter with IP is a bridge, so that switch network instances can join it at any time.
 
-    On one without, the node is silent: it has no link-local address there and believes no router.
+    On one without, the node believes no router. (To switch IPv6 off would take away what others gave the port.)
     """
     if adapter.kind is not PortKind.ETHERNET or adapter.vlan or adapter.bond:
         return None
     mtu = adapter.mtu or addressing(adapter, facts).mtu or DEFAULT_MTU
     if adapter.has_ip:
         return [PortBridge(adapter.ifname, mtu)]
-    silent = Sysctl(f"net/ipv6/conf/{adapter.ifname}/disable_ipv6", "1", adapter.ifname)
-    return [PortLink(adapter.ifname, mtu), silent]
+    deaf = [Sysctl(f"net/ipv6/conf/{adapter.ifname}/{name}", "0", adapter.ifname) for name in ("accept_ra", "autoconf")]
+    return [PortLink(adapter.ifname, mtu), *deaf]
