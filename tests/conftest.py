@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from evenet_core.linux.rtnl import Rtnl
-from tests.support.kernel import run
+from tests.support.kernel import own_network, run
 
-CLONE_NEWNET = 0x40000000
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture
@@ -30,15 +31,8 @@ def netns() -> Iterator[None]:
     """The test runs inside a network namespace of its own, with `lo` up; it vanishes afterwards."""
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
-    libc = ctypes.CDLL(None, use_errno=True)
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    with own_network():
         yield
-    finally:
-        assert libc.setns(home, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-        os.close(home)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
@@ -26,6 +27,7 @@ from evenet_core.settings import NodeSettings
 
 __all__ = ["AgentOptions", "collect_less_often", "run_agent", "take_down"]
 
+LOCK_PATIENCE = 0.5  # seconds
 log = logging.getLogger(__name__)
 
 
@@ -155,11 +157,27 @@ def _lock(path: Path, what: str, locks: ExitStack) -> None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         locks.callback(os.close, descriptor)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _wait_for(descriptor)
     except BlockingIOError:
         raise EvenetError(f"another agent runs with the {what}") from None
     except OSError:
         pass  # not there, or broken, which the node will tell
+
+
+def _wait_for(descriptor: int) -> None:
+    """A program that an agent was starting when it was killed holds the lock until its exec is done: a moment.
+
+    :raises BlockingIOError: another agent holds it.
+    """
+    deadline = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def notify(state: str) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from tests.support.site import Site
+from tests.support.site import EVENET, Site
 
 StartSite = Callable[..., Site]
 
@@ -16,14 +16,14 @@ StartSite = Callable[..., Site]
 def site(request: pytest.FixtureRequest) -> Iterator[StartSite]:
     """`site(case)` brings the site of a case up, with whatever further arguments `lab up` gets.
 
-    With `up=False` the test does that itself.
+    With `up=False` the test does that itself. `command` says which evenet is used.
     """
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
     started: list[Site] = []
 
-    def start(case: str, *arguments: str, check: bool = True, up: bool = True) -> Site:
-        site = Site(f"t{os.getpid()}-{len(started)}-{request.node.name[5:25]}", case)
+    def start(case: str, *arguments: str, check: bool = True, up: bool = True, command: Sequence[str] = EVENET) -> Site:
+        site = Site(f"t{os.getpid()}-{len(started)}-{request.node.name[5:25]}", case, command)
         started.append(site)
         if up:
             site.up(*arguments, check=check)

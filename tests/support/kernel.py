@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from ipaddress import ip_interface
 from time import monotonic
 from typing import Any
 
 from evenet_core.reconciler.item import Change, Driver, Item, Op
 
-__all__ = ["add_address", "create", "delete", "ip", "refusal", "run", "there", "update"]
+__all__ = ["add_address", "create", "delete", "ip", "own_network", "refusal", "run", "there", "update"]
+
+CLONE_NEWNET = 0x40000000
+
+
+@contextmanager
+def own_network() -> Iterator[None]:
+    """A network namespace of its own for what is inside, with `lo` up; it vanishes afterwards."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        yield
+    finally:
+        assert libc.setns(home, CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        os.close(home)
 
 
 def run(*command: str) -> str:

@@ -6,14 +6,14 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 __all__ = ["CASES", "Site", "eventually"]
 
 CASES = Path(__file__).parent.parent / "cases"
-EVENET = (sys.executable, "-m", "evenet_core.cli.main")
+EVENET = (sys.executable, "-m", "evenet_core.cli.main")  # of this environment
 T = TypeVar("T")
 
 
@@ -29,10 +29,14 @@ def eventually(what: str, ask: Callable[[], T | None], seconds: float = 30.0) ->
 
 
 class Site:
-    """A lab by its name. `exec` runs a program on one of its hosts."""
+    """A lab by its name. `exec` runs a program on one of its hosts.
 
-    def __init__(self, name: str, case: str) -> None:
+    :param command: which evenet is used, outside and on the device.
+    """
+
+    def __init__(self, name: str, case: str, command: Sequence[str] = EVENET) -> None:
         self.name = name
+        self.command = command
         self.case = CASES / case
 
     @property
@@ -47,7 +51,7 @@ class Site:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Begin to bring it up."""
         command = ("lab", "up", str(self.case / "network-model.json"), "--name", self.name, *arguments)
-        return subprocess.Popen([*EVENET, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen([*self.command, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def down(self) -> None:
         self.evenet("lab", "down", self.name, check=False)
@@ -82,10 +86,9 @@ class Site:
         """What iproute2 sees on a host."""
         return json.loads(self.exec(host, "ip", "-j", *arguments).stdout or "[]")
 
-    @staticmethod
-    def evenet(*arguments: str, check: bool = True, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
+    def evenet(self, *arguments: str, check: bool = True, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [*EVENET, *arguments],
+            [*self.command, *arguments],
             capture_output=True,
             text=True,
             timeout=seconds,

@@ -43,9 +43,9 @@ def plan_vif(policy: VifPolicy) -> list[Item]:
     return items
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _lines(rules: tuple[PolicyRule, ...]) -> tuple[list[str], list[str]]:
-    """Many apps have the same rules."""
+    """Many apps have the same rules. Not many more are remembered: those of the past would stay in memory."""
     return rule_lines(rules, OUTWARD), rule_lines(rules, INWARD)
 
 
