@@ -17,6 +17,7 @@ from evenet_core.status import timestamp
 __all__ = ["Journal"]
 
 LIMIT = 5000  # events told
+KEPT = 500  # of those in the file, so many stay in memory
 CHUNK = 250  # events written at once, every moment: a burst must not hold up the network
 GAP = 1_000_000  # numbers left out at a restart: so many may have been told and not been written
 
@@ -107,6 +108,8 @@ class Journal:
         due = list(islice(self._events, start - before, start - before + CHUNK))
         self._file.append(event.document() for event in due)
         self._written = due[-1].seq
+        while len(self._events) > KEPT and self._events[0].seq <= self._written:
+            self._events.popleft()
         self._due = self._written < self._seq
         if self._due:
             self._ledger.enter("events", self._write)

@@ -26,7 +26,7 @@ pytestmark = [
 ]
 
 SEED = int(os.environ.get("EVENET_SOAK_SEED", "20261125"))
-CHANGES, EARLY = 2000, 500  # by then caches and the journal, which are bounded, are mostly full
+CHANGES, EARLY = 2000, 200
 LOOK, COMPARE = 100, 500
 DEADLINE = 60.0  # seconds; only a test that fails waits so long
 
