@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -74,22 +75,26 @@ def one_more() -> None:
 
 
 def _extra(run: dict[str, Any]) -> float:
-    return median(run["one_more"])
+    return float(median(run["one_more"]))
 
 
 def items_of_the_kernel() -> None:
-    hand, evenet = quickest(measure_items_by_hand, INSTANCES), quickest(measure_items, INSTANCES)
-    both = evenet["whole"] + evenet["planning"]
-    say(f"{INSTANCES} network instances, {evenet['items']} items of the kernel, no process:")
-    say(f"  {'by hand':30} {hand['whole'] * 1000:8.0f} ms")
-    say(f"  {'engine and drivers':30} {evenet['whole'] * 1000:8.0f} ms {evenet['whole'] / hand['whole']:8.2f} to hand")
-    say(f"  {'planning':30} {evenet['planning'] * 1000:8.0f} ms")
-    say(f"  {'both':30} {both * 1000:8.0f} ms {both / hand['whole']:8.2f} to hand")
+    both_ways = (partial(measure_items_by_hand, INSTANCES), partial(measure_items, INSTANCES))
+    runs = [[in_arena(measure) for measure in both_ways] for _ in range(ROUNDS)]
+    items = runs[0][1]["items"]
+    say(f"{INSTANCES} network instances, {items} items of the kernel, no process:")
+    for what, measured in (("elapsed", "whole"), ("processor", "busy")):
+        hand, engine = (min(run[who][measured] for run in runs) for who in (0, 1))
+        both = min(run["planning"] + run[measured] for _, run in runs)
+        say(
+            f"  {what:12} by hand {hand * 1000:6.0f} ms, engine and drivers {engine * 1000:6.0f} ms {engine / hand:6.2f}"
+        )
+        say(f"  {'':12} {'':17} with planning      {both * 1000:6.0f} ms {both / hand:6.2f}")
     say("")
 
 
 def looking() -> None:
-    runs = [in_arena(lambda: measure_observation(MANY)) for _ in range(ROUNDS)]
+    runs = [in_arena(partial(measure_observation, MANY)) for _ in range(ROUNDS)]
     for what, own, theirs in (("elapsed", "whole", "ip"), ("processor", "busy", "ip_busy")):
         took, shown = (min(run[name] for run in runs) for name in (own, theirs))
         words = f"Looking at {MANY} items ({what})"
@@ -113,7 +118,7 @@ def restart() -> None:
 
 
 def idle() -> None:
-    own = in_arena(lambda: measure_idle(*IDLE))
+    own = in_arena(partial(measure_idle, *IDLE))
     say(f"Idle for a minute: evenet woke up {own['wakeups']} times and holds {own['resident']:.1f} MB")
     if NETWORK_MANAGER.exists():
         theirs = in_arena(measure_idle_network_manager)
@@ -123,7 +128,7 @@ def idle() -> None:
 
 def quickest(measure: Callable[..., dict[str, Any]], *size: int) -> dict[str, Any]:
     """The run that took least of some."""
-    runs: list[dict[str, Any]] = [in_arena(lambda: measure(*size)) for _ in range(ROUNDS)]
+    runs: list[dict[str, Any]] = [in_arena(partial(measure, *size)) for _ in range(ROUNDS)]
     return min(runs, key=lambda run: float(run["whole"]))
 
 

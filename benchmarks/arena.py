@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["NAMESPACES", "in_arena", "make_app_namespaces"]
+__all__ = ["NAMESPACES", "in_arena", "make_app_namespaces", "of_children"]
 
 NAMESPACES = Path("/run/netns")
 NEWNS, NEWNET, NEWPID = 0x20000, 0x40000000, 0x20000000
@@ -76,6 +77,12 @@ def make_app_namespaces(names: Iterable[str]) -> None:
             raise OSError(ctypes.get_errno(), f"mount {path}")
         libc.setns(home, NEWNET)
     os.close(home)
+
+
+def of_children() -> float:
+    """Processor seconds of children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _unshare(flags: int) -> None:

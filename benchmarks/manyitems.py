@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import resource
 import subprocess
 import time
 from collections.abc import Hashable, Sequence
 from statistics import median
 from typing import Any
 
+from benchmarks.arena import of_children
+from evenet_core.agent.service import collect_less_often
 from evenet_core.linux.address import Address, AddressDriver
 from evenet_core.linux.link import Bridge
 from evenet_core.linux.linkdriver import LinkDriver
@@ -31,11 +32,13 @@ SHOW = (("-d", "link", "show"), ("address", "show"), ("route", "show", "table", 
 
 def measure_observation(items: int) -> dict[str, Any]:
     """Seconds until all items of the kernel are known, and of `ip -json` that shows the same to nobody."""
+    collect_less_often()
     return asyncio.run(_observation(items // OBJECT))
 
 
 def measure_one_route(items: int) -> dict[str, Any]:
     """Seconds, and processor seconds, from one object planned anew with another route until all is in sync."""
+    collect_less_often()
     return asyncio.run(_one_route(items // OBJECT))
 
 
@@ -45,11 +48,11 @@ async def _observation(objects: int) -> dict[str, Any]:
     found = [item for driver in site.drivers for item in await driver.observe()]
     whole, busy = time.perf_counter() - start, time.process_time() - busy
     assert len(found) == objects * OBJECT, len(found)
-    start, before = time.perf_counter(), _children()
+    start, before = time.perf_counter(), of_children()
     for what in SHOW:
         process = await asyncio.create_subprocess_exec("ip", "-json", *what, stdout=subprocess.DEVNULL)
         assert await process.wait() == 0
-    shown, by_ip = time.perf_counter() - start, _children() - before
+    shown, by_ip = time.perf_counter() - start, of_children() - before
     site.rtnl.close()
     return {"whole": whole, "busy": busy, "ip": shown, "ip_busy": by_ip, "items": len(found)}
 
@@ -107,9 +110,3 @@ async def _built(objects: int) -> _Site:
     gc.collect()
     gc.freeze()
     return site
-
-
-def _children() -> float:
-    """Processor seconds of children that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime

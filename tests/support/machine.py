@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from evenet_core.linux.netns import make_namespace
-from tests.support.kernel import run
+from tests.support.kernel import ip, run
+from tests.support.site import eventually
 
 __all__ = ["HABITS", "Cables", "make_machine", "no_tentative"]
 
@@ -91,9 +94,24 @@ def make_machine(*ports: tuple[str, str]) -> Iterator[Cables]:
             cables.plug(port, number)
             run("sh", "-ec", HABITS[habit].replace("P", port).replace("N", str(number)))
         run("sh", "-ec", AROUND)
+        eventually("the kernel to notice the cables", _is_awake)
         yield cables
     finally:
         os.close(namespace)
+
+
+def _is_awake() -> bool:
+    """Whether every link that is up has a carrier, and the address of its own that the kernel makes then."""
+    made = {link["ifname"]: link["addr_info"] for link in ip("-6", "address", "show", "scope", "link") if link}
+    links = [link for link in ip("link") if "UP" in link["flags"] and link["ifname"] != "lo"]
+    return all("LOWER_UP" in link["flags"] and link["operstate"] in {"UP", "UNKNOWN"} for link in links) and all(
+        made.get(link["ifname"]) for link in links if _gets_address(link)
+    )
+
+
+def _gets_address(link: dict[str, Any]) -> bool:
+    setting = Path("/proc/sys/net/ipv6/conf", link["ifname"], "disable_ipv6")
+    return setting.exists() and setting.read_text() == "0\n" and link["inet6_addr_gen_mode"] != "none"
 
 
 def no_tentative() -> bool:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from evenet_core.linux.linkmark import found_port
 from tests.support.kernel import ip, run
 from tests.support.surroundings import members
 
@@ -34,10 +35,11 @@ def namespace_state(home: Path) -> State:
     :param home: directory of the node: it is called HOME in what is told.
     """
     links = ip("link")
+    switched = {link["ifname"] for link in links if _is_switched(link)}
     state = {
         "links": [_link(link) for link in links],
-        "addresses": [_address(link, a) for link in ip("address") for a in link.get("addr_info", ())],
-        "routes": [_route(family, r) for family in ("-4", "-6") for r in ip(family, "route", "show", "table", "all")],
+        "addresses": [_address(link, a, switched) for link in ip("address") for a in link.get("addr_info", ())],
+        "routes": [_route(f, r, switched) for f in ("-4", "-6") for r in ip(f, "route", "show", "table", "all")],
         "rules": [str(sorted(rule.items())) for family in ("-4", "-6") for rule in ip(family, "rule")],
         "neighbours": [str(n) for n in ip("neighbour", "show", "nud", "permanent")],
         "firewall": run("nft", "-s", "list", "ruleset").splitlines(),
@@ -79,13 +81,21 @@ def _link(link: dict[str, Any]) -> str:
     return f"{told} {mac} {kind.get('info_kind')} {'up' if 'UP' in link['flags'] else 'down'}"
 
 
-def _address(link: dict[str, Any], address: dict[str, Any]) -> str:
+def _is_switched(link: dict[str, Any]) -> bool:
+    """Whether a port is only switched. Of its own the kernel has an address there if it had one as it was found."""
+    mark = found_port(link.get("ifalias", ""))
+    return mark is not None and mark.role == "port"
+
+
+def _address(link: dict[str, Any], address: dict[str, Any], switched: set[str]) -> str:
+    if address.get("scope") == "link" and link["ifname"] in switched:
+        return ""
     told = [address.get(field) for field in ("local", "prefixlen", "scope", "protocol", "noprefixroute")]
     return f"{link['ifname']} {told}"
 
 
-def _route(family: str, route: dict[str, Any]) -> str:
-    if route.get("table") == "local":
+def _route(family: str, route: dict[str, Any], switched: set[str]) -> str:
+    if route.get("table") == "local" or (route.get("dst") == "fe80::/64" and route.get("dev") in switched):
         return ""
     fields = ("table", "type", "dst", "gateway", "dev", "metric", "protocol", "prefsrc", "scope")
     return f"{family} {[route.get(field) for field in fields]}"
