@@ -86,9 +86,8 @@ def items_of_the_kernel() -> None:
     for what, measured in (("elapsed", "whole"), ("processor", "busy")):
         hand, engine = (min(run[who][measured] for run in runs) for who in (0, 1))
         both = min(run["planning"] + run[measured] for _, run in runs)
-        say(
-            f"  {what:12} by hand {hand * 1000:6.0f} ms, engine and drivers {engine * 1000:6.0f} ms {engine / hand:6.2f}"
-        )
+        ways = f"by hand {hand * 1000:6.0f} ms, engine and drivers {engine * 1000:6.0f} ms"
+        say(f"  {what:12} {ways} {engine / hand:6.2f}")
         say(f"  {'':12} {'':17} with planning      {both * 1000:6.0f} ms {both / hand:6.2f}")
     say("")
 
