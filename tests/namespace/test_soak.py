@@ -143,4 +143,5 @@ def test_after_two_thousand_changes_a_node_is_as_one_that_just_began(around: Sur
 
     sys.stdout.write(f"KiB resident: {memory}\n")
     assert memory[CHANGES] <= memory[EARLY] * 1.05, memory
-    assert held[CHANGES] == held[EARLY]
+    # a helper of dhcpcd may have been on its way out when it was looked at first
+    assert {what: n for what, n in held[CHANGES].items() if n > held[EARLY][what]} == {}
