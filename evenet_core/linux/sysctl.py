@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 from evenet_core.errors import DriverError
 from evenet_core.linux.link import link_key
 from evenet_core.linux.notes import Notes
-from evenet_core.linux.sysctlbeside import Beside
+from evenet_core.linux.sysctlbeside import beside, give_back
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome, Requires
 
 __all__ = ["Sysctl", "SysctlDriver"]
@@ -45,6 +45,17 @@ class Sysctl(Item):
         return f"setting {self.name} = {self.value}"
 
 
+class Found(NamedTuple):
+    """What is given back."""
+
+    value: str
+    link: str  # the link it belongs to, if any
+    beside: Mapping[str, str]  # other settings that the kernel changed along with it
+
+
+NOTHING = Found("", "", {})
+
+
 class Watch(Protocol):
     """Who notices when somebody else writes a setting."""
 
@@ -68,17 +79,16 @@ class SysctlDriver:
         self._notes = Notes(run_dir / "sysctl.json")
         self._root = root
         self._watch = watch
-        self._beside = Beside(run_dir / "forwarding.json", root)
 
     async def observe(self) -> Iterable[Item]:
         """A setting that went with its link is forgotten: the next link of that name is another one."""
         items, known = [], self._found()
         gone: set[str] = set()
-        for name, (_, link) in known.items():
+        for name, found in known.items():
             value = self._read(name)
             if value is not None:
-                items.append(Sysctl(name, value, link))
-            elif link:
+                items.append(Sysctl(name, value, found.link))
+            elif found.link:
                 gone.add(name)
         if gone:
             self._save(known, {name: found for name, found in known.items() if name not in gone})
@@ -94,8 +104,7 @@ class SysctlDriver:
             assert isinstance(item, Sysctl)
             value = values[item.name] = self._read(item.name)
             if change.op is not Op.DELETE and value is not None and item.name not in known:
-                known[item.name] = (value, item.link)
-                self._beside.remember(item.name)
+                known[item.name] = Found(value, item.link, beside(item.name, self._root))
         self._save(before, known)
         outcomes = [Outcome(change, self._carry_out(change, known, values)) for change in changes]
         gone = {str(o.change.key[1]) for o in outcomes if o.error is None and o.change.op is Op.DELETE}
@@ -113,15 +122,16 @@ class SysctlDriver:
             self._watch.given_back(name)
 
     def _carry_out(
-        self, change: Change, known: Mapping[str, tuple[str, str]], values: Mapping[str, str | None]
+        self, change: Change, known: Mapping[str, Found], values: Mapping[str, str | None]
     ) -> DriverError | None:
         """
-        :param known: value to be given back and link, by name
+        :param known: what is to be given back, by name
         :param values: what was there a moment ago
         """
         item = change.item
         assert isinstance(item, Sysctl)
-        value = known.get(item.name, ("", ""))[0] if change.op is Op.DELETE else item.value
+        found = known.get(item.name, NOTHING)
+        value = found.value if change.op is Op.DELETE else item.value
         if not _is_name(item.name):
             return DriverError(f"{item.name} is no name of a setting", retryable=False)
         if change.op is Op.DELETE and (not value or values[item.name] is None):
@@ -130,7 +140,7 @@ class SysctlDriver:
             if value != values[item.name]:
                 self._access(item.name, os.O_WRONLY, lambda opened: os.write(opened, value.encode()))
             if change.op is Op.DELETE:
-                self._beside.give_back(item.name)
+                give_back(found.beside, self._root)
         except OSError as error:
             return DriverError(f"setting {item.name}: {error.strerror}", errno=error.errno or 0)
         return None
@@ -151,16 +161,26 @@ class SysctlDriver:
         finally:
             os.close(opened)
 
-    def _found(self) -> dict[str, tuple[str, str]]:
-        """Value found and link, by name."""
+    def _found(self) -> dict[str, Found]:
+        """By name."""
         try:
-            return {name: (str(value), str(link)) for name, (value, link) in self._notes.load().items()}
+            return {name: _found(*noted) for name, noted in self._notes.load().items()}
         except (ValueError, TypeError):
             return {}
 
-    def _save(self, before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]]) -> None:
+    def _save(self, before: dict[str, Found], after: dict[str, Found]) -> None:
         if before != after:
             self._notes.save(dict(after))
+
+
+def _found(value: str, link: str, beside: Mapping[str, str] | None = None) -> Found:
+    """
+    :raises ValueError: the note is damaged.
+    """
+    also = dict(beside or {})
+    if not all(isinstance(text, str) for text in (value, link, *also.values())):
+        raise ValueError("a setting has a text")
+    return Found(value, link, also)
 
 
 def _is_name(name: str) -> bool:

@@ -12,9 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from evenet_core.linux.notes import Notes
-
-__all__ = ["Beside"]
+__all__ = ["beside", "give_back"]
 
 _BESIDE = {  # the directory of links, and what else
     "net/ipv4/ip_forward": ("net/ipv4/conf", "net/ipv4/conf/all/accept_redirects"),
@@ -23,40 +21,25 @@ _BESIDE = {  # the directory of links, and what else
 _INDEX = re.compile(r"%(\d+)")
 
 
-class Beside:
-    """Remembers it in a file of its own, and gives it back."""
+def beside(setting: str, root: Path) -> dict[str, str]:
+    """What will change along with this setting, and is so now."""
+    if setting not in _BESIDE:
+        return {}
+    links, *others = _BESIDE[setting]
+    found = {name: _read(root / name) for name in others}
+    return found | {known: _read(path) for path, known in _forwarding(root / links, links)}
 
-    def __init__(self, file: Path, root: Path) -> None:
-        self._notes = Notes(file)
-        self._root = root
 
-    def remember(self, setting: str) -> None:
-        """To be called before this setting is changed."""
-        if setting in _BESIDE:
-            self._notes.save(self._load() | {setting: self._seen(*_BESIDE[setting])})
+def give_back(values: Mapping[str, str], root: Path) -> None:
+    """To be called when the setting itself was given back.
 
-    def give_back(self, setting: str) -> None:
-        """To be called when the setting itself was given back.
-
-        :raises OSError: the kernel refuses.
-        """
-        if setting not in _BESIDE:
-            return
-        known = self._load()
-        for name, value in known.pop(setting, {}).items():
-            with suppress(FileNotFoundError):  # of a link that went
-                path = self._root / _INDEX.sub(lambda index: _name(int(index[1])), name)
-                if _read(path) != value:
-                    path.write_text(value)
-        self._notes.save(known)
-
-    def _seen(self, links: str, *others: str) -> dict[str, str]:
-        found = {name: _read(self._root / name) for name in others}
-        return found | {known: _read(path) for path, known in _forwarding(self._root / links, links)}
-
-    def _load(self) -> dict[str, Mapping[str, str]]:
-        stored = self._notes.load()
-        return {setting: stored[setting] for setting in _BESIDE if isinstance(stored.get(setting), dict)}
+    :raises OSError: the kernel refuses.
+    """
+    for name, value in values.items():
+        with suppress(FileNotFoundError):  # of a link that went
+            path = root / _INDEX.sub(lambda index: _name(int(index[1])), name)
+            if _read(path) != value:
+                path.write_text(value)
 
 
 def _forwarding(directory: Path, links: str) -> Iterator[tuple[Path, str]]:

@@ -97,6 +97,8 @@ class Engine:
         What fails is tried again for a while. Then what it stands on goes all the same: a port shall have its name back
         although a setting of its bridge does not. It takes `TEARDOWN_LIMIT` at most.
         """
+        if not self._running:
+            return self._left(self.problems())
         self.update(dict.fromkeys(self.machine.wanted))
         known: list[Problem] = []
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from evenet_core.linux.sysctl import Sysctl, SysctlDriver
 from evenet_core.reconciler.item import Change, Op
+from tests.support.crash import Crash, DyingKernel
 from tests.support.kernel import create, delete, refusal, run, there, update
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("netns")]
@@ -52,7 +54,7 @@ def test_the_value_found_is_on_disk_before_it_is_changed(tmp_path: Path) -> None
 
     asyncio.run(create(Watched(state, root), Sysctl("net/one", "1")))
 
-    assert seen == [{"net/one": ["7", ""]}]
+    assert seen == [{"net/one": ["7", "", {}]}]
 
 
 def test_somebody_elses_hand_shows_and_a_setting_never_touched_does_not(tmp_path: Path) -> None:
@@ -115,6 +117,30 @@ def test_forwarding_comes_back_link_by_link_also_of_one_that_was_renamed(
     asyncio.run(delete(SysctlDriver(tmp_path), item))
 
     assert [value(f"{links}/{link}/forwarding") for link in ("kone", "two", "all", "default")] == ["1", "0", "0", "0"]
+    assert value(hardened) == "0"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("moment", range(8))
+@pytest.mark.parametrize(("name", "links", "hardened"), FORWARDING)
+def test_forwarding_comes_back_whenever_its_going_back_was_cut_short(
+    tmp_path: Path, name: str, links: str, hardened: str, moment: int
+) -> None:
+    """The next agent has the setting again, and gives it back once more."""
+    run("ip", "link", "add", "one", "type", "bridge")
+    for setting, text in ((hardened, "0"), (f"{links}/one/forwarding", "1")):
+        run("sysctl", "-w", f"{setting}={text}")
+    item = Sysctl(name, "1")
+    asyncio.run(create(SysctlDriver(tmp_path), item))
+
+    with pytest.MonkeyPatch.context() as patch, suppress(Crash):
+        kernel = DyingKernel(patch)
+        kernel.live(moment)
+        asyncio.run(delete(SysctlDriver(tmp_path), item))
+    asyncio.run(create(SysctlDriver(tmp_path), item))
+    asyncio.run(delete(SysctlDriver(tmp_path), item))
+
+    assert [value(f"{links}/{link}/forwarding") for link in ("one", "all", "default")] == ["1", "0", "0"]
     assert value(hardened) == "0"
     assert list(tmp_path.iterdir()) == []
 

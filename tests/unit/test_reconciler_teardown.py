@@ -164,8 +164,9 @@ def test_what_somebody_makes_again_and_again_does_not_keep_it_from_ending() -> N
 
 def test_a_second_teardown_tells_the_same() -> None:
     async def story(engine: Engine, system: System) -> None:
-        first = await engine.teardown()
+        first, began = await engine.teardown(), now()
 
         assert [one["item"] for one in await engine.teardown()] == [one["item"] for one in first]
+        assert now() == began
 
     with_engine(Stubborn(gives_way=3600.0, retryable=False), story)
