@@ -5,20 +5,31 @@ Order (EVE: spec of device connectivity, B.2), decided for the one that arrives:
 1. `manual` goes before everything;
 2. what the controller sent goes before all else, what it sent before included: dates do not count (a config
    taken back is older, and a file dated in the future surprises nobody);
-3. otherwise the newer `time_priority` goes first.
+3. otherwise the newer `time_priority` goes first; what is made as a last resort is older than all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from evenet_core.device.flatten import CONTROLLER_KEY
 from evenet_core.model.adapters import Adapter, Dpc, Source
 
-__all__ = ["Candidate", "Results", "arranged", "pruned", "same_settings", "without"]
+__all__ = [
+    "LAST_RESORT_KEY",
+    "MANUAL_KEY",
+    "Candidate",
+    "Results",
+    "arranged",
+    "pruned",
+    "same_network",
+    "same_settings",
+    "without",
+]
 
-MANUAL_KEY = "manual"
+MANUAL_KEY = "manual"  # what a local operator set
+LAST_RESORT_KEY = "lastresort"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,23 +120,30 @@ def _comparable(adapter: Adapter) -> Adapter:
     return replace(adapter, source=Source(), network="", printed_label="", table=0, rank=0)
 
 
-def pruned(candidates: Sequence[Candidate], current: int) -> tuple[tuple[Candidate, ...], int]:
-    """The candidates worth keeping, and the index of the current one among them (EVE: B.4)."""
+def pruned(candidates: Sequence[Candidate], current: int, lasting: Container[str] = ()) -> tuple[Candidate, ...]:
+    """The candidates worth keeping (EVE: B.4, without its limit): what is in use or may be needed again.
+
+    :param lasting: keys of sources whose first candidate always stays
+    """
+    top, used = candidates[0], candidates[current]
+    worked_last = max(candidates, key=lambda c: c.results.last_succeeded or 0.0)
     controller_worked = any(c.key == CONTROLLER_KEY and c.results.last_succeeded is not None for c in candidates)
     kept: list[Candidate] = []
-    index = -1
-    for i, candidate in enumerate(candidates):
+    for candidate in candidates:
         first_of_key = all(candidate.key != other.key for other in kept)
-        a_kept_one_worked = any(other.results.worked for other in kept)
-        keep = (
-            i in (0, current)
-            or (candidate.results.worked and not a_kept_one_worked)
-            or (candidate.key == CONTROLLER_KEY and first_of_key)
-            or (not controller_worked and first_of_key)
-            or (candidate.key == MANUAL_KEY and not a_kept_one_worked)
-        )
-        if keep:
-            if i == current:
-                index = len(kept)
+        lasts = candidate.key == CONTROLLER_KEY or candidate.key in lasting or not controller_worked
+        if (
+            candidate is top
+            or candidate is used
+            or (first_of_key and lasts)
+            or candidate is worked_last
+            or _stood_in(candidate, top)
+        ):
             kept.append(candidate)
-    return tuple(kept), index
+    return tuple(kept)
+
+
+def _stood_in(candidate: Candidate, top: Candidate) -> bool:
+    """It worked when a newer one of its source did not: it stays until that one gives way too."""
+    succeeded, failed = candidate.results.last_succeeded, top.results.last_failed
+    return candidate.key == top.key and succeeded is not None and failed is not None and succeeded > failed

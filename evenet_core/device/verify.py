@@ -4,265 +4,132 @@ Rules for this file: no clock, no socket; `step` gets the time and returns comma
 
 | phase | event | then |
 |---|---|---|
-| any | `Arrived` | the list is arranged anew; a changed network is tried from the top |
+| any | `Arrived` | the list is arranged anew; a new network at its top is tried |
 | any | `Withdrawn` | what that source sent is forgotten; if it was in use, the rest is tried from the top |
 | any | nobody could be reached by it | the next candidate; without adapters and others there is nothing to verify |
-| waiting, testing | `PortsChanged` | a test runs once some management adapter has an address and a name server |
+| waiting | `PortsChanged` | a test runs once some management adapter can be tested (`readiness`) |
 | testing | `Verdicts` good | committed: success at index 0, else fallback |
-| testing | `Verdicts` bad | again every `RETRY` seconds until `test_duration` has passed, then the next candidate |
-| waiting | `Timer` | no address within the budget: the next candidate |
-| committed | `Timer` | periodic test; a fallback tries the top again after `better_interval` |
-| committed | `Verdicts` bad twice | tried from the top |
-| failed | `Timer` | the first is tested again; all are tried from the top once another has cooled down |
+| testing | `Verdicts` bad | again every `RETRY` seconds until the trial is over, then the next candidate |
+| waiting, testing | `Timer` | over once nobody is waited for any longer and `test_duration` has passed: the next one |
+| committed | `PortsChanged`, `Timer` | a test; a fallback tries better candidates again after `better_interval` |
+| committed | `Verdicts` bad for `test_duration` | other candidates are tried |
+| failed | `PortsChanged`, `Timer` | a test; other candidates once they have cooled down |
+
+A trial that nobody wins ends on the candidate that worked last: there the node is reachable first when what was wrong
+with the world is over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
+from typing import TypeAlias
 
-from evenet_core.device.dpclist import Candidate, Results, arranged, pruned, same_network, without
+from evenet_core.device.dpclist import Candidate, Results, arranged, pruned, same_network, same_settings, without
+from evenet_core.device.readiness import LONGEST, PortState, waits_until
+from evenet_core.device.verification import (
+    Adjusted,
+    Arrived,
+    Asked,
+    Command,
+    Event,
+    Moment,
+    Phase,
+    PortsChanged,
+    RunTest,
+    SetTimer,
+    State,
+    StopTest,
+    Timer,
+    Use,
+    Verdicts,
+    Withdrawn,
+)
 from evenet_core.model.adapters import Dpc
 from evenet_core.probing.verdict import PortVerdict
 
-__all__ = [
-    "ADDRESS_BUDGET",
-    "Arrived",
-    "Command",
-    "Event",
-    "Phase",
-    "PortsChanged",
-    "RunTest",
-    "SetTimer",
-    "State",
-    "Timer",
-    "Timers",
-    "Use",
-    "Verdicts",
-    "Withdrawn",
-    "step",
-]
+__all__ = ["COOL_DOWN", "step", "trial_ends"]
 
-RETRY = 2.0  # seconds between tests of a candidate that has an address but does not reach the controller
-ADDRESS_BUDGET = 5  # times `test_duration`: how long a candidate may wait for address and name servers
+RETRY = 2.0  # seconds between tests of a candidate that can be tested but does not reach the controller
 COOL_DOWN = 300.0  # seconds before a candidate that failed is tried again
+Step: TypeAlias = tuple[State, list[Command]]
 
 
-class Phase(StrEnum):
-    """Where the verification of the current DPC stands."""
-
-    IDLE = "none"  # there is no DPC
-    WAITING = "waiting"  # for addresses and name servers
-    TESTING = "testing"
-    COMMITTED = "committed"
-    FAILED = "fail"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timers:
-    """Device properties `timer.port.*`, in seconds."""
-
-    test_duration: float = 30.0
-    test_interval: float = 300.0
-    better_interval: float = 600.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """All that verification knows. `current` -1 = no DPC in use."""
-
-    candidates: tuple[Candidate, ...] = ()
-    current: int = -1
-    phase: Phase = Phase.IDLE
-    trial: int = 0  # counts trials, so that a late answer is not taken for that of the next candidate
-    started: float = 0.0  # of this trial
-    test_running: bool = False
-    test_again: bool = False  # something changed while a test was running
-    failures: int = 0  # in a row, after the commit
-    timers: Timers = Timers()
-
-    @property
-    def candidate(self) -> Candidate | None:
-        return self.candidates[self.current] if self.current >= 0 else None
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A source handed a DPC over.
-
-    `instead_of` is what it handed over before and nobody confirmed: it is no candidate any more, nor a fallback.
-    """
-
-    dpc: Dpc
-    instead_of: Dpc | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
-    """A source takes back whatever it handed over."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class PortsChanged:
-    """`ready`: some management adapter has an address and a name server."""
-
-    ready: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Verdicts:
-    """The test that `RunTest` asked for is done."""
-
-    trial: int
-    verdicts: tuple[PortVerdict, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Timer:
-    """The time that `SetTimer` asked for has come."""
-
-
-Event = Arrived | Withdrawn | PortsChanged | Verdicts | Timer
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """Make this DPC the current one; None = there is none."""
-
-    dpc: Dpc | None
-
-
-@dataclass(frozen=True, slots=True)
-class RunTest:
-    """Try to reach the controller through every management adapter."""
-
-    trial: int
-
-
-@dataclass(frozen=True, slots=True)
-class SetTimer:
-    """Send `Timer` at this time; replaces an earlier one."""
-
-    at: float
-
-
-Command = Use | RunTest | SetTimer
-
-
-def step(state: State, event: Event, now: float) -> tuple[State, list[Command]]:
+def step(state: State, event: Event, at: Moment) -> Step:
     """The next state, and what is to be done about it."""
     match event:
         case Arrived(dpc, gone):
-            return _arrived(state, without(state.candidates, gone, dpc), dpc, now)
+            return _arrived(state, without(state.candidates, gone, dpc), dpc, at)
         case Withdrawn(key):
-            return _withdrawn(state, key, now)
-        case PortsChanged(ready):
-            return _ports_changed(state, ready, now)
+            return _withdrawn(state, key, at)
+        case PortsChanged(ports):
+            return _ports_changed(state, ports, at)
         case Verdicts(trial, verdicts):
-            return _tested(replace(state, test_running=False), trial, verdicts, now)
+            return _tested(state, verdicts, at) if trial == state.trial and state.test_running else (state, [])
+        case Asked(key):
+            return _asked(state, key, at)
+        case Adjusted():
+            before = state
+            state = replace(state, timers=event.timers, required=event.required, lasting=event.lasting, held=event.held)
+            return state, [] if state == before else [SetTimer(at.now)]
         case Timer():
-            return _timer(state, now)
+            return _timer(state, at)
 
 
-def _arrived(state: State, known: Sequence[Candidate], dpc: Dpc, now: float) -> tuple[State, list[Command]]:
-    before = state.candidate
-    candidates = arranged(known, dpc)
-    if before is not None and candidates[0].dpc is dpc and same_network(before.dpc, dpc):
-        return _take_over(state, candidates, before, now)
-    if before is not None and candidates[0].dpc is not dpc:
-        current = next((i for i, c in enumerate(candidates) if c.dpc == before.dpc), 0)
-        return replace(state, candidates=candidates, current=current), []
-    return _try(replace(state, candidates=candidates), 0, now)
+def trial_ends(state: State) -> float:
+    """When the DPC on trial has failed unless something changes until then."""
+    duration = state.timers.test_duration
+    ends = waits_until(state.ports, state.started, duration, short=state.again)
+    if state.ready_at is not None:
+        ends = max(ends, state.ready_at + duration)
+    return min(ends, state.started + LONGEST * duration)
 
 
-def _withdrawn(state: State, key: str, now: float) -> tuple[State, list[Command]]:
+# -- the list -----------------------------------------------------------------------------------------
+
+
+def _arrived(state: State, known: Sequence[Candidate], dpc: Dpc, at: Moment) -> Step:
+    before, candidates = state.candidate, arranged(known, dpc)
+    place = next(i for i, candidate in enumerate(candidates) if candidate.dpc is dpc)
+    if before is None:
+        return _try(replace(state, candidates=candidates), 0, at)
+    if same_network(before.dpc, dpc) and (place == 0 or same_settings(before.dpc, dpc)):
+        return _take_over(state, candidates, place, at)
+    current = next((i for i, candidate in enumerate(candidates) if candidate is before), -1)
+    if current < 0:
+        return _try(replace(state, candidates=candidates), 0, at)
+    arrived, state = candidates[place], _kept(replace(state, candidates=candidates, current=current))
+    nothing_works = state.phase is Phase.FAILED and arrived.results.untested and arrived in state.candidates
+    if nothing_works or (place == 0 and (_testable(arrived, at) or arrived.results.untested)):
+        return _try(state, state.candidates.index(arrived), at)
+    return state, []
+
+
+def _withdrawn(state: State, key: str, at: Moment) -> Step:
     left = tuple(candidate for candidate in state.candidates if candidate.key != key)
     if state.candidate is not None and state.candidate.key != key:
         return replace(state, candidates=left, current=left.index(state.candidate)), []
     if left:
-        return _try(replace(state, candidates=left, current=-1), 0, now)
-    return State(trial=state.trial + 1, test_running=state.test_running, timers=state.timers), [Use(None)]
+        return _try(replace(state, candidates=left, current=-1), 0, at)
+    ended, commands = _without_test(state)
+    nothing = State(trial=state.trial + 1, timers=state.timers, required=state.required, lasting=state.lasting)
+    return replace(nothing, held=ended.held), [*commands, Use(None)]
 
 
-def _take_over(
-    state: State, candidates: tuple[Candidate, ...], before: Candidate, now: float
-) -> tuple[State, list[Command]]:
+def _take_over(state: State, candidates: tuple[Candidate, ...], place: int, at: Moment) -> Step:
     """The same network under another key or date: nothing to change, and what was tested holds."""
-    results = before.results if state.phase is Phase.COMMITTED else candidates[0].results
-    top = replace(candidates[0], results=results, ports=before.ports)
-    taken = replace(state, candidates=(top, *candidates[1:]), current=0)
-    if state.phase is not Phase.COMMITTED:
-        return taken, [Use(top.dpc)]
-    return _kept(taken), [Use(top.dpc), SetTimer(now + state.timers.test_interval)]
+    before, taken = state.candidates[state.current], candidates[place]
+    results = before.results if state.phase is Phase.COMMITTED else taken.results
+    state = replace(state, candidates=candidates, current=place)
+    state = _kept(_with(state, replace(taken, results=results, ports=before.ports)))
+    return state, [Use(taken.dpc)]
 
 
-def _try(state: State, index: int, now: float) -> tuple[State, list[Command]]:
-    """Start the trial of a candidate."""
-    candidate = state.candidates[index]
-    state = replace(
-        state, current=index, phase=Phase.WAITING, trial=state.trial + 1, started=now, failures=0, test_again=False
-    )
-    if not candidate.dpc.usable:
-        return _unusable(state, candidate, now)
-    deadline = now + ADDRESS_BUDGET * state.timers.test_duration
-    return state, [Use(candidate.dpc), SetTimer(deadline)]
-
-
-def _unusable(state: State, candidate: Candidate, now: float) -> tuple[State, list[Command]]:
-    """No management adapter of it has IP: a node that is reachable stays so by another candidate."""
-    if not candidate.dpc.adapters and len(state.candidates) == 1:
-        return replace(state, phase=Phase.IDLE), [Use(candidate.dpc)]  # somebody else cares for the node's uplink
-    failed = replace(candidate, results=candidate.results.failed(now, "no management adapter has an IP configuration"))
-    return _next(_with(state, failed), now, [Use(candidate.dpc)])
-
-
-def _ports_changed(state: State, ready: bool, now: float) -> tuple[State, list[Command]]:
-    if state.phase is Phase.IDLE or not ready:
+def _asked(state: State, key: str, at: Moment) -> Step:
+    place = next((i for i, c in enumerate(state.candidates) if key in ("", c.key)), None)
+    if place is None or state.phase is Phase.IDLE:
         return state, []
-    if state.test_running:
-        return replace(state, test_again=True), []
-    if state.phase is Phase.WAITING:
-        state = replace(state, phase=Phase.TESTING, started=now)
-    return _test(state)
-
-
-def _test(state: State) -> tuple[State, list[Command]]:
-    return replace(state, test_running=True, test_again=False), [RunTest(state.trial)]
-
-
-def _tested(state: State, trial: int, verdicts: Sequence[PortVerdict], now: float) -> tuple[State, list[Command]]:
-    candidate = state.candidate
-    if candidate is None:
-        return state, []
-    again = state.test_again
-    if trial != state.trial:
-        return _ports_changed(state, again, now)
-    state = replace(state, test_again=False)
-    good = [verdict for verdict in verdicts if verdict.good]
-    text = "; ".join(v.error for v in verdicts if v.error) or "no management adapter could be tested"
-    ports = tuple((v.label, _port_results(candidate.port(v.label), v, now)) for v in verdicts)
-    results = candidate.results.succeeded(now, good[0].warning) if good else candidate.results.failed(now, text)
-    tested = _with(state, replace(candidate, results=results, ports=ports))
-    if good:
-        committed, commands = _committed(tested, now)
-        if not again:
-            return committed, commands
-        state, more = _test(committed)  # other ports may work too by now
-        return state, [*commands, *more]
-    if state.phase is Phase.COMMITTED:
-        return _failed_after_commit(tested, now)
-    if state.phase is Phase.FAILED:
-        return tested, [SetTimer(now + state.timers.test_interval)]
-    if again or 0.0 <= now - state.started < state.timers.test_duration:  # less than 0: the clock was set back
-        return tested, [SetTimer(now + (0.0 if again else RETRY))]
-    return _next(tested, now)
-
-
-def _port_results(before: Results, verdict: PortVerdict, now: float) -> Results:
-    return before.succeeded(now, verdict.warning) if verdict.good else before.failed(now, verdict.error)
+    return _test(state) if place == state.current else _try(state, place, at)
 
 
 def _with(state: State, candidate: Candidate) -> State:
@@ -272,59 +139,222 @@ def _with(state: State, candidate: Candidate) -> State:
 
 
 def _kept(state: State) -> State:
-    candidates, current = pruned(state.candidates, state.current)
-    return replace(state, candidates=candidates, current=current)
+    used = state.candidates[state.current]
+    candidates = pruned(state.candidates, state.current, state.lasting)
+    return replace(state, candidates=candidates, current=candidates.index(used))
 
 
-def _committed(state: State, now: float) -> tuple[State, list[Command]]:
-    state = _kept(replace(state, phase=Phase.COMMITTED, failures=0))
-    delay = state.timers.test_interval
-    if state.current > 0 and state.timers.better_interval:
-        delay = min(delay, state.timers.better_interval)
-    return state, [SetTimer(now + delay)]
+# -- trials -------------------------------------------------------------------------------------------
 
 
-def _failed_after_commit(state: State, now: float) -> tuple[State, list[Command]]:
-    """One failed test may be the world's; two in a row put every candidate on trial again."""
-    if state.failures == 0:
-        return replace(state, failures=1), [SetTimer(now + RETRY)]
-    if len(state.candidates) == 1:
-        return replace(state, phase=Phase.TESTING, started=now, failures=0), [SetTimer(now + RETRY)]
-    return _try(state, 0, now)
-
-
-def _next(state: State, now: float, otherwise: Sequence[Command] = ()) -> tuple[State, list[Command]]:
-    """The next candidate that may work; without one, the first is parked on.
-
-    :param otherwise: what is to be done if that is the present one
-    """
-    for index in range(state.current + 1, len(state.candidates)):
-        if _testable(state.candidates[index], now):
-            return _try(state, index, now)
-    uses = [Use(state.candidates[0].dpc)] if state.current != 0 else [*otherwise]
-    parked = replace(state, current=0, phase=Phase.FAILED, trial=state.trial + bool(state.current))
-    return parked, [*uses, SetTimer(now + RETRY * 5)]
-
-
-def _testable(candidate: Candidate, now: float) -> bool:
+def _try(state: State, index: int, at: Moment) -> Step:
+    """Start the trial of a candidate."""
+    state, commands = _without_test(state)
+    candidate = state.candidates[index]
+    others_work = any(other.results.worked for other in state.candidates if other is not candidate)
+    state = replace(
+        state,
+        current=index,
+        phase=Phase.WAITING,
+        trial=state.trial + 1,
+        started=at.now,
+        ready_at=None,
+        failing_since=None,
+        again=others_work and candidate.results.has_error,
+        ports=(),
+    )
     if not candidate.dpc.usable:
-        return False
-    failed = candidate.results.last_failed
-    return failed is None or candidate.results.worked or not 0.0 <= now - failed < COOL_DOWN
+        return _unusable(state, candidate, commands, at)
+    return state, [*commands, Use(candidate.dpc), SetTimer(trial_ends(state))]
 
 
-def _timer(state: State, now: float) -> tuple[State, list[Command]]:
-    if state.candidate is None or state.phase is Phase.IDLE:
+def _unusable(state: State, candidate: Candidate, commands: list[Command], at: Moment) -> Step:
+    """No management adapter of it has IP: a node that is reachable stays so by another candidate."""
+    if not candidate.dpc.adapters and len(state.candidates) == 1:
+        return replace(state, phase=Phase.IDLE), [*commands, Use(candidate.dpc)]  # somebody else cares for the uplink
+    results = candidate.results.failed(at.wall, "no management adapter has an IP configuration")
+    state, more = _next(_with(state, replace(candidate, results=results)), at, used=False)
+    return state, [*commands, *more]
+
+
+def _without_test(state: State) -> Step:
+    return replace(state, test_running=False, test_again=False), [StopTest()] if state.test_running else []
+
+
+def _ports_changed(state: State, ports: tuple[PortState, ...], at: Moment) -> Step:
+    ready_before = {port.label for port in state.ports if port.ready}
+    ready = {port.label for port in ports if port.ready and port.management}
+    state = replace(state, ports=ports)
+    if state.phase is Phase.IDLE:
         return state, []
+    if state.phase in (Phase.WAITING, Phase.TESTING):
+        if not ready:
+            return state, [] if state.test_running else [SetTimer(trial_ends(state))]
+        fresh = not ready <= ready_before
+        state = replace(state, phase=Phase.TESTING, ready_at=at.now if fresh else state.ready_at)
+        return _test(state)
+    return _test(_looked_at(state, at))
+
+
+def _looked_at(state: State, at: Moment) -> State:
+    """What is plain without any test is held against an adapter at once."""
+    candidate = state.candidates[state.current]
+    ports = dict(candidate.ports)
+    for port in state.ports:
+        results = candidate.port(port.label)
+        if port.problem and port.problem != results.last_error:
+            ports[port.label] = results.failed(at.wall, port.problem)
+        elif not port.problem and not port.management and results.last_error:
+            ports[port.label] = results.succeeded(at.wall)
+    return _with(state, replace(candidate, ports=tuple(ports.items())))
+
+
+def _test(state: State) -> Step:
     if state.test_running:
-        return state, [SetTimer(now + RETRY)]
-    if state.phase is Phase.WAITING:
-        text = "no management adapter has an address and a name server"
-        failed = replace(state.candidate, results=state.candidate.results.failed(now, text))
-        return _next(_with(state, failed), now)
-    if state.phase is Phase.FAILED and any(_testable(candidate, now) for candidate in state.candidates[1:]):
-        return _try(state, 0, now)
-    due = state.timers.better_interval
-    if state.phase is Phase.COMMITTED and state.current > 0 and due and now - state.started >= due:
-        return _try(state, 0, now)
+        return replace(state, test_again=True), []
+    return replace(state, test_running=True, test_again=False), [RunTest(state.trial)]
+
+
+def _tested(state: State, verdicts: Sequence[PortVerdict], at: Moment) -> Step:
+    """In the phases in which tests run: all but idle."""
+    candidate, again = state.candidates[state.current], state.test_again
+    state = replace(state, test_running=False, test_again=False)
+    management = {adapter.label for adapter in candidate.dpc.adapters if adapter.management}
+    good = [verdict for verdict in verdicts if verdict.good and verdict.label in management]
+    bad = [verdict for verdict in verdicts if not verdict.good and verdict.label in management]
+    works = len(good) >= max(1, min(state.required, len(good) + len(bad)))
+    text = "; ".join(verdict.error for verdict in bad) or "no management adapter could be tested"
+    warning = next((verdict.warning for verdict in good if verdict.warning), "")
+    results = candidate.results.succeeded(at.wall, warning) if works else candidate.results.failed(at.wall, text)
+    ports = dict(candidate.ports) | {v.label: _port_results(candidate.port(v.label), v, at) for v in verdicts}
+    tested = _with(state, replace(candidate, results=results, ports=tuple(ports.items())))
+    if works:
+        tested, commands = _committed(tested, at)
+    else:
+        tested, commands = _not_working(tested, at)
+    if again and tested.trial == state.trial:  # other ports may work too by now
+        tested, more = _test(tested)
+        commands += more
+    return tested, commands
+
+
+def _port_results(before: Results, verdict: PortVerdict, at: Moment) -> Results:
+    return before.succeeded(at.wall, verdict.warning) if verdict.good else before.failed(at.wall, verdict.error)
+
+
+def _not_working(state: State, at: Moment) -> Step:
+    """The present DPC failed a test; it is held against it when that lasts."""
+    match state.phase:
+        case Phase.COMMITTED:
+            since = at.now if state.failing_since is None else state.failing_since
+            state = replace(state, failing_since=since)
+            if at.now - since < state.timers.test_duration:
+                return state, [SetTimer(at.now + RETRY)]
+            return _next(state, at)
+        case Phase.FAILED:
+            return state, [SetTimer(_next_try(state, at))]
+        case _ if at.now < trial_ends(state):
+            return state, [SetTimer(min(trial_ends(state), at.now + RETRY))]
+        case _:
+            return _next(state, at)
+
+
+def _committed(state: State, at: Moment) -> Step:
+    fresh = state.phase is not Phase.COMMITTED
+    started = at.now if fresh else state.started
+    state = _kept(replace(state, phase=Phase.COMMITTED, started=started, failing_since=None, again=False))
+    return state, [SetTimer(min(at.now + state.timers.test_interval, max(at.now + RETRY, _better_at(state, at))))]
+
+
+def _next(state: State, at: Moment, *, used: bool = True) -> Step:
+    """The next candidate that may work; without one, that which worked last is stayed on.
+
+    :param used: the present one is in use
+    """
+    if not state.held:
+        index = next((index for index in _others(state) if _testable(state.candidates[index], at)), None)
+        if index is not None:
+            return _try(state, index, at)
+    last = state.current if state.held and used else _worked_last(state)
+    moved = last != state.current or not used
+    state = replace(state, current=last, phase=Phase.FAILED, failing_since=None, again=False)
+    uses: list[Command] = []
+    if moved:
+        state = replace(state, trial=state.trial + 1, started=at.now, ports=())
+        uses = [Use(state.candidates[last].dpc)]
+    state = _looked_at(_kept(state), at)
+    return state, [*uses, SetTimer(_next_try(state, at))]
+
+
+def _others(state: State) -> list[int]:
+    """Indexes of the other candidates, in the order in which they are tried: first what worked when it was tested last.
+
+    All take their turn: one before the present one is not tried once more before those after it.
+    """
+    others = [index for index in range(len(state.candidates)) if index != state.current]
+    if state.phase is not Phase.COMMITTED:
+        others = [i for i in others if i > state.current or not state.candidates[i].results.has_error]
+    return sorted(others, key=lambda index: not state.candidates[index].results.worked)
+
+
+def _worked_last(state: State) -> int:
+    """Index of the candidate that reached the controller last; if none ever did, of the first that could."""
+
+    def worth(index: int) -> tuple[bool, float, int]:
+        candidate = state.candidates[index]
+        return candidate.dpc.usable, candidate.results.last_succeeded or 0.0, -index
+
+    return max(range(len(state.candidates)), key=worth)
+
+
+def _testable(candidate: Candidate, at: Moment) -> bool:
+    return candidate.dpc.usable and _cools(candidate, at) == 0.0
+
+
+def _failed_at(candidate: Candidate) -> float:
+    return candidate.results.last_failed or 0.0
+
+
+def _cools(candidate: Candidate, at: Moment) -> float:
+    """Seconds until it may be tried again. A clock that was set does not make it longer than ever."""
+    failed = candidate.results.last_failed
+    if failed is None or candidate.results.worked or at.wall < failed:
+        return 0.0
+    return max(0.0, failed + COOL_DOWN - at.wall)
+
+
+def _better_at(state: State, at: Moment) -> float:
+    """When a better candidate than the present one is tried."""
+    better = [_cools(c, at) for c in state.candidates[: state.current] if c.dpc.usable]
+    if not better or not state.timers.better_interval or state.held:
+        return float("inf")
+    return max(state.started + state.timers.better_interval, at.now + min(better))
+
+
+def _next_try(state: State, at: Moment) -> float:
+    """Nothing works: when to look again, at the present candidate or at others."""
+    others = [_cools(c, at) for i, c in enumerate(state.candidates) if i != state.current and c.dpc.usable]
+    wait = min([state.timers.test_duration, *([] if state.held else others)])
+    return at.now + max(RETRY, wait)
+
+
+def _timer(state: State, at: Moment) -> Step:
+    candidate = state.candidate
+    if candidate is None or state.phase is Phase.IDLE or state.test_running:
+        return state, []  # a running test will say more
+    match state.phase:
+        case Phase.WAITING if at.now < trial_ends(state):
+            return state, [SetTimer(trial_ends(state))]
+        case Phase.WAITING:
+            problems = [port.problem for port in state.ports if port.management and port.problem]
+            text = "; ".join(problems) or "no management adapter has an address and a name server"
+            results = candidate.results.failed(at.wall, text)
+            return _next(_with(state, replace(candidate, results=results)), at)
+        case Phase.FAILED if not state.held:
+            for index, other in enumerate(state.candidates):
+                if index != state.current and _testable(other, at):
+                    return _try(state, index, at)
+        case Phase.COMMITTED if at.now >= _better_at(state, at):
+            better = [index for index in range(state.current) if _testable(state.candidates[index], at)]
+            return _try(state, min(better, key=lambda index: _failed_at(state.candidates[index])), at)
     return _test(state)

@@ -5,39 +5,63 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from evenet_core.device.dpclist import Candidate
-from evenet_core.device.verify import (
-    ADDRESS_BUDGET,
+from evenet_core.device.readiness import PortState
+from evenet_core.device.verification import (
+    Adjusted,
     Arrived,
+    Asked,
+    Command,
     Event,
+    Moment,
     Phase,
     PortsChanged,
     RunTest,
     SetTimer,
     State,
+    StopTest,
     Timer,
-    Timers,
     Use,
     Verdicts,
     Withdrawn,
-    step,
 )
+from evenet_core.device.verify import step
 from evenet_core.model.adapters import Dpc
 from evenet_core.probing.verdict import PortVerdict
 
-__all__ = ["Verifier"]
+__all__ = ["Verifier", "resumed"]
 
 log = logging.getLogger(__name__)
+
+
+def resumed(
+    candidates: tuple[Candidate, ...], current: int, phase: Phase, since: float, before: State, at: Moment
+) -> tuple[State, list[Command]]:
+    """Go on where an earlier run stopped: a trial goes on, and what was committed to is tested once more.
+
+    :param since: when the candidate in use came on trial, by the wall clock.
+    :param before: with what is not stored: timers and the like.
+    """
+    if not candidates:
+        return before, []
+    if not any(candidate.dpc.adapters for candidate in candidates):  # somebody else cares for the node's uplink
+        return replace(before, candidates=candidates, current=current, phase=Phase.IDLE), []
+    age = at.wall - since if phase in (Phase.WAITING, Phase.TESTING) else 0.0
+    started = at.now - (age if 0.0 <= age else 0.0)  # less than 0: the clock was set back
+    state = replace(before, candidates=candidates, current=current, phase=Phase.WAITING, started=started)
+    state = replace(state, trial=before.trial + 1, test_running=False, test_again=False, ports=(), ready_at=None)
+    return state, [Use(candidates[current].dpc), SetTimer(at.now)]
 
 
 class Verifier:
     """Owns the state of verification.
 
     :param use: make a DPC the current one; None = there is none.
-    :param test: one verdict for each management adapter of the current DPC.
+    :param test: one verdict for each adapter of the current DPC.
     :param changed: called after every step with the new state.
     """
 
@@ -48,26 +72,31 @@ class Verifier:
         use: Callable[[Dpc | None], None],
         test: Callable[[], Awaitable[Sequence[PortVerdict]]],
         changed: Callable[[State], None],
-        now: Callable[[], float] = time.time,
+        clock: Callable[[], Moment] | None = None,
     ) -> None:
         self.state = state
         self._use = use
         self._test = test
         self._changed = changed
-        self._now = now
+        self._clock = clock or _clock
+        self._events: deque[Event] = deque()
+        self._obeying = False
         self._timer: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
 
-    def resume(self, candidates: tuple[Candidate, ...], current: int, timers: Timers) -> None:
-        """Go on where an earlier run stopped: the candidate in use is tested once more."""
-        now = self._now()
-        self.state = State(
-            candidates=candidates, current=current, phase=Phase.WAITING, trial=1, started=now, timers=timers
-        )
-        if any(candidate.dpc.adapters for candidate in candidates):
-            self._set_timer(now + ADDRESS_BUDGET * timers.test_duration)
-        else:  # somebody else cares for the node's uplink
-            self.state = replace(self.state, phase=Phase.IDLE)
+    def resume(self, candidates: tuple[Candidate, ...], current: int, phase: Phase, since: float) -> None:
+        """Go on where an earlier run stopped. What is in use then is `state.candidate`: nobody is told to use it."""
+        self.state, commands = resumed(candidates, current, phase, since, self.state, self._clock())
+        self._obey([command for command in commands if not isinstance(command, Use)])
+
+    @property
+    def since(self) -> float:
+        """When the DPC in use came on trial, by the wall clock."""
+        at = self._clock()
+        return at.wall - (at.now - self.state.started)
+
+    def adjust(self, adjusted: Adjusted) -> None:
+        self._send(adjusted)
 
     def arrived(self, dpc: Dpc, instead_of: Dpc | None = None) -> None:
         self._send(Arrived(dpc, instead_of))
@@ -75,33 +104,56 @@ class Verifier:
     def withdrawn(self, key: str) -> None:
         self._send(Withdrawn(key))
 
-    def ports_changed(self, *, ready: bool) -> None:
-        self._send(PortsChanged(ready))
+    def asked(self, key: str = "") -> None:
+        self._send(Asked(key))
+
+    def ports_changed(self, ports: tuple[PortState, ...]) -> None:
+        self._send(PortsChanged(ports))
 
     async def stop(self) -> None:
         if self._timer:
             self._timer.cancel()
-        if self._running:
-            self._running.cancel()
-            await asyncio.gather(self._running, return_exceptions=True)
+        running = self._running
+        self._stop_test()
+        if running:
+            await asyncio.gather(running, return_exceptions=True)
 
     def _send(self, event: Event) -> None:
-        self.state, commands = step(self.state, event, self._now())
+        """One event after the other: to use a DPC is to see its ports."""
+        self._events.append(event)
+        if self._obeying:
+            return
+        self._obeying = True
+        try:
+            while self._events:
+                self.state, commands = step(self.state, self._events.popleft(), self._clock())
+                self._obey(commands)
+                self._changed(self.state)
+        finally:
+            self._obeying = False
+
+    def _obey(self, commands: Sequence[Command]) -> None:
         for command in commands:
             match command:
                 case Use(dpc):
                     self._use(dpc)
                 case RunTest(trial):
                     self._running = asyncio.create_task(self._run_test(trial))
+                case StopTest():
+                    self._stop_test()
                 case SetTimer(at):
                     self._set_timer(at)
-        self._changed(self.state)
 
     def _set_timer(self, at: float) -> None:
         if self._timer:
             self._timer.cancel()
-        delay = max(0.0, at - self._now())
+        delay = max(0.0, at - self._clock().now)
         self._timer = asyncio.get_running_loop().call_later(delay, self._send, Timer())
+
+    def _stop_test(self) -> None:
+        if self._running:
+            self._running.cancel()
+            self._running = None
 
     async def _run_test(self, trial: int) -> None:
         try:
@@ -109,4 +161,9 @@ class Verifier:
         except Exception:
             log.exception("the connectivity test itself failed")
             verdicts = ()
+        self._running = None
         self._send(Verdicts(trial, verdicts))
+
+
+def _clock() -> Moment:
+    return Moment(asyncio.get_running_loop().time(), time.time())

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from evenet_core.device.verify import (
-    ADDRESS_BUDGET,
+from evenet_core.device import verify
+from evenet_core.device.readiness import PortState, Wait
+from evenet_core.device.verification import (
+    Adjusted,
     Arrived,
+    Asked,
     Command,
     Event,
+    Moment,
     Phase,
     PortsChanged,
     RunTest,
     SetTimer,
     State,
+    StopTest,
     Timer,
+    Timers,
     Use,
     Verdicts,
     Withdrawn,
-    step,
 )
+from evenet_core.device.verify import COOL_DOWN, RETRY
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.networks import IpMode, IpSettings
 from evenet_core.probing.verdict import PortVerdict, Reason
@@ -43,6 +46,16 @@ def dpc(key: str, year: int = 2026, cost: int = 0) -> Dpc:
 OVERRIDE, CONTROLLER = dpc("override", 2000), dpc("zedagent")
 
 
+READY = PortsChanged((PortState(label="eth0"),))
+NO_ADDRESS = PortsChanged((PortState(label="eth0", wait=Wait.ADDRESS, problem="eth0: no address"),))
+UNPLUGGED = PortsChanged((PortState(label="eth0", wait=Wait.LINK, problem="eth0: no carrier"),))
+
+
+def step(state: State, event: Event, now: float) -> tuple[State, list[Command]]:
+    """One step, at a moment that both clocks show."""
+    return verify.step(state, event, Moment(now, now))
+
+
 def after(state: State, *events: tuple[float, Happening]) -> tuple[State, list[Command]]:
     commands: list[Command] = []
     for now, event in events:
@@ -53,8 +66,8 @@ def after(state: State, *events: tuple[float, Happening]) -> tuple[State, list[C
 @pytest.mark.parametrize("works", [GOOD, BAD])
 def test_what_nobody_confirmed_is_no_fallback_of_what_comes_in_its_place(works: tuple[PortVerdict, ...]) -> None:
     confirmed, tried = dpc("zedagent", 2025), dpc("zedagent", 2026, cost=9)
-    state, _ = after(State(), (0.0, Arrived(confirmed)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
-    state, _ = after(state, (10.0, Arrived(tried)), (11.0, PortsChanged(ready=True)), (12.0, works))
+    state, _ = after(State(), (0.0, Arrived(confirmed)), (1.0, READY), (2.0, GOOD))
+    state, _ = after(state, (10.0, Arrived(tried)), (11.0, READY), (12.0, works))
 
     state, commands = step(state, Arrived(confirmed, instead_of=tried), 20.0)
 
@@ -64,7 +77,7 @@ def test_what_nobody_confirmed_is_no_fallback_of_what_comes_in_its_place(works: 
 
 def test_a_network_that_nobody_confirmed_is_left_also_for_one_that_somebody_else_cares_for() -> None:
     tried = dpc("zedagent", 2026)
-    state, _ = after(State(), (0.0, Arrived(NOTHING)), (1.0, Arrived(tried)), (2.0, PortsChanged(ready=True)))
+    state, _ = after(State(), (0.0, Arrived(NOTHING)), (1.0, Arrived(tried)), (2.0, READY))
     state, _ = after(state, (3.0, GOOD))
 
     state, commands = step(state, Arrived(NOTHING, instead_of=tried), 20.0)
@@ -74,7 +87,7 @@ def test_a_network_that_nobody_confirmed_is_left_also_for_one_that_somebody_else
 
 
 def test_what_nobody_confirmed_stays_where_what_comes_in_its_place_is_the_same() -> None:
-    state, _ = after(State(), (0.0, Arrived(CONTROLLER)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+    state, _ = after(State(), (0.0, Arrived(CONTROLLER)), (1.0, READY), (2.0, GOOD))
 
     state, commands = step(state, Arrived(CONTROLLER, instead_of=CONTROLLER), 20.0)
 
@@ -86,14 +99,14 @@ def test_a_candidate_is_tested_as_soon_as_a_port_is_ready() -> None:
     state, commands = step(State(), Arrived(CONTROLLER), 0.0)
     assert commands[0] == Use(CONTROLLER)
 
-    state, commands = step(state, PortsChanged(ready=True), 3.0)
+    state, commands = step(state, READY, 3.0)
 
     assert commands == [RunTest(state.trial)]
     assert state.phase is Phase.TESTING
 
 
 def test_a_candidate_that_reaches_the_controller_is_committed() -> None:
-    state, _ = after(State(), (0.0, Arrived(CONTROLLER)), (3.0, PortsChanged(ready=True)), (4.0, GOOD))
+    state, _ = after(State(), (0.0, Arrived(CONTROLLER)), (3.0, READY), (4.0, GOOD))
 
     assert state.phase is Phase.COMMITTED
     assert state.candidate is not None
@@ -101,11 +114,11 @@ def test_a_candidate_that_reaches_the_controller_is_committed() -> None:
 
 
 def test_a_candidate_that_fails_gives_way_to_the_one_that_worked() -> None:
-    committed, _ = after(State(), (0.0, Arrived(dpc("zedagent", 2025))), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+    committed, _ = after(State(), (0.0, Arrived(dpc("zedagent", 2025))), (1.0, READY), (2.0, GOOD))
     broken = dpc("zedagent", 2026, cost=9)
 
     state, commands = after(
-        committed, (10.0, Arrived(broken)), (11.0, PortsChanged(ready=True)), (12.0, BAD), (42.0, Timer()), (43.0, BAD)
+        committed, (10.0, Arrived(broken)), (11.0, READY), (12.0, BAD), (42.0, Timer()), (43.0, BAD)
     )
 
     assert Use(dpc("zedagent", 2025)) in commands
@@ -120,7 +133,7 @@ APPS_ONLY, NOTHING = (
 
 
 def test_a_candidate_that_nobody_could_be_reached_by_gives_way_at_once() -> None:
-    connected, _ = after(State(), (0.0, Arrived(OVERRIDE)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+    connected, _ = after(State(), (0.0, Arrived(OVERRIDE)), (1.0, READY), (2.0, GOOD))
 
     for unusable in (APPS_ONLY, NOTHING):
         state, commands = step(connected, Arrived(unusable), 10.0)
@@ -145,18 +158,18 @@ def test_where_no_adapter_is_asked_for_there_is_nothing_to_verify() -> None:
 
 
 def test_a_candidate_without_any_address_gives_way_when_its_budget_is_spent() -> None:
-    committed, _ = after(State(), (0.0, Arrived(dpc("zedagent", 2025))), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+    committed, _ = after(State(), (0.0, Arrived(dpc("zedagent", 2025))), (1.0, READY), (2.0, GOOD))
     state, commands = step(committed, Arrived(dpc("zedagent", 2026, cost=9)), 10.0)
-    assert SetTimer(10.0 + ADDRESS_BUDGET * 30.0) in commands
+    assert SetTimer(10.0 + 5 * 30.0) in commands
 
-    state, commands = step(state, Timer(), 10.0 + ADDRESS_BUDGET * 30.0)
+    state, commands = step(state, Timer(), 10.0 + 5 * 30.0)
 
     assert state.current == 1
     assert state.candidates[0].results.last_error == "no management adapter has an address and a name server"
 
 
 def test_the_same_network_under_another_key_is_taken_over_without_a_new_trial() -> None:
-    committed, _ = after(State(), (0.0, Arrived(OVERRIDE)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+    committed, _ = after(State(), (0.0, Arrived(OVERRIDE)), (1.0, READY), (2.0, GOOD))
 
     state, commands = step(committed, Arrived(CONTROLLER), 10.0)
 
@@ -167,7 +180,7 @@ def test_the_same_network_under_another_key_is_taken_over_without_a_new_trial() 
 
 
 def test_what_ranks_lower_than_the_current_dpc_does_not_disturb_it() -> None:
-    committed, _ = after(State(), (0.0, Arrived(CONTROLLER)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+    committed, _ = after(State(), (0.0, Arrived(CONTROLLER)), (1.0, READY), (2.0, GOOD))
 
     state, commands = step(committed, Arrived(dpc("override", 2030, cost=5)), 10.0)
 
@@ -178,7 +191,7 @@ def test_what_ranks_lower_than_the_current_dpc_does_not_disturb_it() -> None:
 
 def test_of_two_from_the_controller_the_one_that_comes_last_counts_whatever_their_dates() -> None:
     later, earlier = dpc("zedagent", 2027, cost=5), dpc("zedagent", 2025)
-    committed, _ = after(State(), (0.0, Arrived(later)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+    committed, _ = after(State(), (0.0, Arrived(later)), (1.0, READY), (2.0, GOOD))
 
     state, commands = step(committed, Arrived(earlier), 10.0)
 
@@ -186,69 +199,17 @@ def test_of_two_from_the_controller_the_one_that_comes_last_counts_whatever_thei
     assert [candidate.dpc for candidate in state.candidates] == [earlier, later]
 
 
-class Site:
-    """A device whose ports are ready at once; whether a DPC reaches the controller at a time, `reaches` says."""
-
-    def __init__(self, reaches: Callable[[Dpc, float], bool]) -> None:
-        self.state, self.now = State(), 0.0
-        self._reaches = reaches
-        self._due: dict[type[Event], tuple[float, Callable[[], Event]]] = {}
-
-    def happens(self, event: Event) -> None:
-        self.state, commands = step(self.state, event, self.now)
-        for command in commands:
-            match command:
-                case Use():
-                    self._due[PortsChanged] = (self.now + 0.1, lambda: PortsChanged(ready=True))
-                case SetTimer(at):
-                    self._due[Timer] = (at, Timer)
-                case RunTest(trial):
-                    self._due[Verdicts] = (self.now + 1.0, partial(self._verdicts, trial))
-
-    def _verdicts(self, trial: int) -> Event:
-        assert self.state.candidate is not None
-        return Verdicts(trial, GOOD if self._reaches(self.state.candidate.dpc, self.now) else BAD)
-
-    def lives(self, seconds: float) -> None:
-        end = self.now + seconds
-        while self._due and (first := min(self._due, key=lambda kind: self._due[kind][0])):
-            at, event = self._due[first]
-            if at > end:
-                break
-            del self._due[first]
-            self.now = max(self.now, at)
-            self.happens(event())
-        self.now = end
-
-
-@pytest.mark.parametrize("minutes", [1, 5, 10, 60])
-def test_an_outage_that_parks_the_node_on_a_bad_candidate_ends_on_the_good_one(minutes: int) -> None:
-    good, bad = dpc("zedagent", 2025), dpc("zedagent", 2026, cost=9)
-    outage = (4000.0, 4000.0 + 60 * minutes)
-    site = Site(lambda used, now: used is good and not outage[0] <= now < outage[1])
-    site.happens(Arrived(good))
-    site.lives(60)
-    site.happens(Arrived(bad))
-    site.lives(outage[1] - site.now)
-
-    site.lives(1200)
-
-    assert site.state.phase is Phase.COMMITTED
-    assert site.state.candidate is not None
-    assert site.state.candidate.dpc is good
-
-
 def test_a_clock_that_is_set_back_does_not_make_what_works_look_broken() -> None:
-    state, _ = after(State(), (9000.0, Arrived(CONTROLLER)), (9001.0, PortsChanged(ready=True)), (9002.0, BAD))
+    state, _ = after(State(), (9000.0, Arrived(CONTROLLER)), (9001.0, READY), (9002.0, BAD))
 
-    state, _ = after(state, (5.0, Timer()), (6.0, PortsChanged(ready=True)), (7.0, GOOD))
+    state, _ = after(state, (5.0, Timer()), (6.0, READY), (7.0, GOOD))
 
     assert state.phase is Phase.COMMITTED
     assert state.candidates[0].results.worked
 
 
 def test_a_source_that_takes_its_dpc_back_leaves_the_others() -> None:
-    overridden, _ = after(State(), (0.0, Arrived(OVERRIDE)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+    overridden, _ = after(State(), (0.0, Arrived(OVERRIDE)), (1.0, READY), (2.0, GOOD))
     state, _ = step(overridden, Arrived(dpc("zedagent", cost=5)), 10.0)
 
     state, commands = step(state, Withdrawn("zedagent"), 20.0)
@@ -263,7 +224,7 @@ def test_a_source_that_takes_its_dpc_back_leaves_the_others() -> None:
 
 
 def test_one_failed_test_after_the_commit_changes_nothing_yet() -> None:
-    committed, _ = after(State(), (0.0, Arrived(CONTROLLER)), (1.0, PortsChanged(ready=True)), (2.0, GOOD))
+    committed, _ = after(State(), (0.0, Arrived(CONTROLLER)), (1.0, READY), (2.0, GOOD))
 
     state, commands = after(committed, (302.0, Timer()), (303.0, BAD))
 
@@ -271,20 +232,8 @@ def test_one_failed_test_after_the_commit_changes_nothing_yet() -> None:
     assert all(isinstance(command, SetTimer) for command in commands)
 
 
-EVENTS = st.one_of(
-    st.builds(
-        Arrived,
-        st.builds(dpc, st.sampled_from(["zedagent", "override", "usb"]), st.integers(2000, 2030), st.integers(0, 3)),
-    ),
-    st.builds(PortsChanged, st.booleans()),
-    st.sampled_from([GOOD, BAD]),
-    st.just(Timer()),
-    st.builds(Withdrawn, st.sampled_from(["zedagent", "usb"])),
-)
-
-
 def test_a_late_verdict_is_not_taken_for_that_of_the_next_candidate() -> None:
-    state, commands = after(State(), (0.0, Arrived(dpc("zedagent", 2025))), (1.0, PortsChanged(ready=True)))
+    state, commands = after(State(), (0.0, Arrived(dpc("zedagent", 2025))), (1.0, READY))
     running = commands[0]
     assert isinstance(running, RunTest)
     state, _ = step(state, Arrived(dpc("zedagent", 2026, cost=9)), 2.0)
@@ -295,25 +244,227 @@ def test_a_late_verdict_is_not_taken_for_that_of_the_next_candidate() -> None:
     assert state.candidates[0].results.untested
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.floats(0.1, 400.0), EVENTS), max_size=60))
-def test_in_every_history_there_is_a_current_dpc_and_a_way_onwards(history: list[tuple[float, Happening]]) -> None:
-    state, now, timer = State(), 0.0, False
-    testing: list[int] = []
-    for delay, happening in history:
-        now += delay
-        if isinstance(happening, tuple) and not testing:
-            continue  # no test was asked for
-        event = Verdicts(testing.pop(), happening) if isinstance(happening, tuple) else happening
-        if isinstance(event, Timer):
-            timer = False
-        had_one = state.current >= 0
-        state, commands = step(state, event, now)
+# -- what a trial waits for ---------------------------------------------------------------------------
 
-        timer |= any(isinstance(command, SetTimer) for command in commands)
-        testing += [command.trial for command in commands if isinstance(command, RunTest)]
-        assert len(testing) == state.test_running
-        assert state.current >= 0 or isinstance(event, Withdrawn) or not (had_one or isinstance(event, Arrived))
-        assert state.current < len(state.candidates)
-        if state.current >= 0:
-            assert timer or testing, "nothing would ever happen again"
+
+def on_trial(*ports: PortState) -> tuple[State, list[Command]]:
+    """Something worked; a new candidate is on trial since 100.0, and its adapters are like this."""
+    new = dpc("zedagent", cost=9)
+    two = replace(new, adapters=tuple(replace(new.adapters[0], label=port.label) for port in ports))
+    return after(
+        State(), (0.0, Arrived(dpc("zedagent", 2025))), (1.0, READY), (2.0, GOOD), (100.0, Arrived(two)),
+        (100.0, PortsChanged(ports)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wait", "seconds"), [(Wait.INTERFACE, 60.0), (Wait.LINK, 60.0), (Wait.ITEMS, 60.0), (Wait.MODEM, 90.0),
+                          (Wait.ADDRESS, 150.0), (Wait.CONFIG, 0.0)],
+)  # fmt: skip
+def test_each_thing_is_waited_for_as_long_as_it_may_take(wait: Wait, seconds: float) -> None:
+    state, commands = on_trial(PortState(label="eth0", wait=wait, problem="eth0 lacks something"))
+    assert commands == [SetTimer(100.0 + seconds)]
+
+    state, commands = step(state, Timer(), 100.0 + seconds)
+
+    assert (state.current, state.candidates[0].results.last_error) == (1, "eth0 lacks something")
+    assert Use(dpc("zedagent", 2025)) in commands
+
+
+def test_a_port_that_is_not_there_does_not_hold_up_one_that_is() -> None:
+    missing = PortState(label="eth9", wait=Wait.INTERFACE, problem="interface eth9 is missing")
+
+    state, commands = on_trial(PortState(label="eth0"), missing)
+    assert commands == [RunTest(state.trial)]
+    state, _ = after(state, (101.0, GOOD))
+
+    assert state.phase is Phase.COMMITTED
+
+
+def test_a_port_that_may_still_get_its_address_is_waited_for_although_another_one_fails() -> None:
+    state, _ = on_trial(PortState(label="eth0"), PortState(label="eth1", wait=Wait.ADDRESS, problem="no address"))
+
+    state, _ = after(state, (130.5, BAD))
+    assert state.phase is Phase.TESTING
+
+    state, commands = after(state, (159.0, Timer()), (161.0, BAD))
+    assert Use(dpc("zedagent", 2025)) in commands
+
+
+def test_a_candidate_that_failed_before_gets_less_patience_while_another_one_works() -> None:
+    state, _ = on_trial(PortState(label="eth0", wait=Wait.ADDRESS, problem="no address"))
+    state, _ = after(state, (250.0, Timer()), (251.0, READY), (252.0, GOOD))
+    assert state.current == 1
+
+    state, commands = step(state, Timer(), 252.0 + 600.0)
+
+    assert (state.current, state.again) == (0, True)
+    assert SetTimer(852.0 + 60.0) in commands
+
+
+# -- after the commit ---------------------------------------------------------------------------------
+
+
+def test_a_cable_that_is_pulled_is_held_against_its_port_at_once_and_against_the_dpc_when_it_lasts() -> None:
+    state, _ = after(State(), (0.0, Arrived(CONTROLLER)), (1.0, READY), (2.0, GOOD))
+
+    state, commands = step(state, UNPLUGGED, 50.0)
+
+    assert commands == [RunTest(state.trial)]
+    assert state.candidates[0].port("eth0").last_error == "eth0: no carrier"
+    assert (state.candidates[0].results.worked, state.phase) == (True, Phase.COMMITTED)
+
+    state, _ = after(state, (50.1, BAD), (79.0, Timer()), (79.1, BAD))
+    assert state.phase is Phase.COMMITTED
+    state, _ = after(state, (80.2, Timer()), (80.3, BAD))
+    assert state.phase is Phase.FAILED
+
+
+def test_an_adapter_of_apps_is_looked_at_too_and_its_error_goes_when_it_is_mended() -> None:
+    shared = PortState(label="eth1", management=False, wait=Wait.LINK, problem="link not up for interface eth1")
+    state, _ = after(State(), (0.0, Arrived(CONTROLLER)), (1.0, READY), (2.0, GOOD))
+
+    broken, _ = step(state, PortsChanged((*READY.ports, shared)), 10.0)
+    mended, _ = step(broken, PortsChanged((*READY.ports, PortState(label="eth1", management=False))), 20.0)
+
+    assert broken.candidates[0].port("eth1").last_error == "link not up for interface eth1"
+    assert mended.candidates[0].port("eth1").worked
+
+
+def test_an_operator_may_ask_for_more_than_one_port_that_works() -> None:
+    adapters = tuple(replace(CONTROLLER.adapters[0], label=label) for label in ("eth0", "eth1", "eth2"))
+    verdict = {"eth0": GOOD[0], "eth1": replace(BAD[0], label="eth1"), "eth2": replace(GOOD[0], label="eth2")}
+    state, _ = after(State(required=2), (0.0, Arrived(replace(CONTROLLER, adapters=adapters))), (1.0, READY))
+
+    one, _ = after(state, (2.0, (verdict["eth0"], verdict["eth1"], replace(BAD[0], label="eth2"))))
+    two, _ = after(state, (2.0, tuple(verdict.values())))
+
+    assert (one.phase, two.phase) == (Phase.TESTING, Phase.COMMITTED)
+    assert two.candidates[0].port("eth1").has_error
+
+
+# -- which candidates are tried, and when -------------------------------------------------------------
+
+
+def fallen_back() -> State:
+    """At 43 s the new candidate failed, at 45 s the one before works again."""
+    state, _ = after(State(), (0.0, Arrived(dpc("zedagent", 2025))), (1.0, READY), (2.0, GOOD))
+    state, _ = after(state, (10.0, Arrived(dpc("zedagent", 2026, cost=9))), (11.0, READY), (43.0, BAD))
+    state, _ = after(state, (44.0, READY), (45.0, GOOD))
+    assert (state.phase, state.current) == (Phase.COMMITTED, 1)
+    return state
+
+
+def test_the_same_broken_config_sent_again_and_again_is_not_tried_each_time() -> None:
+    state = fallen_back()
+
+    for now in (50.0, 60.0, 70.0):
+        state, commands = step(state, Arrived(dpc("zedagent", 2026, cost=9)), now)
+        assert commands == []
+        assert (state.current, state.candidates[0].results.last_failed) == (1, 43.0)
+
+    state, commands = step(state, Arrived(dpc("zedagent", 2026, cost=9)), 43.0 + COOL_DOWN)
+    assert Use(dpc("zedagent", 2026, cost=9)) in commands
+
+
+def test_the_config_in_use_sent_again_disturbs_nobody_also_where_it_is_not_the_first() -> None:
+    state, _ = after(State(), (0.0, Arrived(OVERRIDE)), (1.0, READY), (2.0, GOOD))
+    state, _ = after(state, (10.0, Arrived(dpc("zedagent", cost=9))), (11.0, READY), (43.0, BAD), (44.0, READY))
+    state, _ = after(state, (45.0, GOOD))
+
+    state, commands = step(state, Arrived(OVERRIDE), 50.0)
+
+    assert (state.phase, state.current, commands) == (Phase.COMMITTED, 1, [Use(OVERRIDE)])
+
+
+def test_the_operator_may_have_a_candidate_tried_at_once() -> None:
+    state, commands = step(fallen_back(), Asked(), 50.0)
+
+    assert commands[0] == Use(dpc("zedagent", 2026, cost=9))
+    assert step(state, Asked("nobody"), 51.0) == (state, [])
+
+
+def test_after_a_return_from_a_fallback_the_list_keeps_what_stood_in() -> None:
+    state, _ = step(fallen_back(), Timer(), 45.0 + 600.0)
+    state, _ = after(state, (650.0, READY), (651.0, GOOD))
+
+    assert (state.phase, state.current) == (Phase.COMMITTED, 0)
+    assert [candidate.dpc.adapters[0].cost for candidate in state.candidates] == [9, 0]
+
+
+def test_a_candidate_that_worked_outlives_an_outage_in_which_all_fail_and_new_ones_come() -> None:
+    state, _ = after(fallen_back(), (100.0, Timer()), (101.0, BAD), (130.0, Timer()), (132.0, BAD))
+    assert (state.phase, state.current) == (Phase.FAILED, 1)
+
+    for n in range(20):
+        state, _ = step(state, Arrived(dpc("zedagent", 2027, cost=10 + n)), 200.0 + n)
+
+    assert dpc("zedagent", 2025) in [candidate.dpc for candidate in state.candidates]
+    assert len(state.candidates) <= 3
+
+
+def test_better_ones_take_turns_and_between_them_the_node_is_back_on_what_works() -> None:
+    worst = dpc("usb", 2000, cost=2)
+    state, _ = after(State(), (0.0, Arrived(worst)), (1.0, READY), (2.0, GOOD))
+    state, _ = after(state, (10.0, Arrived(dpc("override", 2030, cost=3))), (11.0, READY), (42.0, BAD))
+    state, _ = after(state, (43.0, READY), (44.0, GOOD), (50.0, Arrived(CONTROLLER)), (51.0, READY), (83.0, BAD))
+    state, _ = after(state, (84.0, READY), (85.0, GOOD))
+    assert state.current == 2
+
+    tried = []
+    now = 85.0
+    for _ in range(2):
+        now += 700.0
+        state, commands = step(state, Timer(), now)
+        tried += [command.dpc.key for command in commands if isinstance(command, Use) and command.dpc]
+        state, commands = after(state, (now + 1.0, READY), (now + 40.0, BAD))
+        assert Use(worst) in commands
+        state, _ = after(state, (now + 41.0, READY), (now + 42.0, GOOD))
+
+    assert tried == ["override", "zedagent"]
+
+
+def test_a_test_that_nobody_waits_for_any_longer_is_stopped() -> None:
+    state, _ = after(State(), (0.0, Arrived(dpc("zedagent", 2025))), (1.0, READY))
+
+    state, commands = step(state, Arrived(dpc("zedagent", 2026, cost=9)), 2.0)
+
+    assert commands[:2] == [StopTest(), Use(dpc("zedagent", 2026, cost=9))]
+    assert not state.test_running
+
+
+def test_while_it_is_held_no_other_dpc_is_gone_over_to() -> None:
+    state, _ = step(fallen_back(), Adjusted(timers=Timers(), held="radio silence"), 50.0)
+
+    state, commands = after(state, (700.0, Timer()), (701.0, BAD), (740.0, Timer()), (742.0, BAD))
+    assert (state.phase, state.current) == (Phase.FAILED, 1)
+    assert not any(isinstance(command, Use) for command in commands)
+
+    state, commands = step(state, Adjusted(timers=Timers()), 800.0)
+    assert commands == [SetTimer(800.0)]
+    state, commands = step(state, Timer(), 800.0)
+    assert Use(dpc("zedagent", 2026, cost=9)) in commands
+
+
+def test_settings_that_stay_as_they_are_cause_nothing() -> None:
+    state = fallen_back()
+
+    assert step(state, Adjusted(timers=Timers()), 50.0) == (state, [])
+
+
+def test_a_thousand_alternations_of_good_and_bad_never_cost_more_than_one_trial_each() -> None:
+    """The broken one is new each time; what it costs is its own trial, and nothing is left of it in the list."""
+    good = dpc("zedagent", 2025)
+    state, _ = after(State(), (0.0, Arrived(good)), (1.0, READY), (2.0, GOOD))
+    now = 10.0
+    for n in range(1000):
+        state, commands = step(state, Arrived(dpc("zedagent", 2026, cost=1 + n % 200)), now)
+        if isinstance(commands and commands[0], Use):
+            state, commands = after(state, (now + 1.0, READY), (now + 31.0 + RETRY, BAD))
+            assert Use(good) in commands
+            state, _ = after(state, (now + 34.0, READY), (now + 35.0, GOOD))
+        now += 40.0
+        state, _ = step(state, Arrived(good), now)
+        assert (state.phase, state.candidate and state.candidate.dpc) == (Phase.COMMITTED, good)
+        assert len(state.candidates) <= 3
+        now += 10.0
