@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,15 +27,18 @@ from evenet_core.apps.runtime import runtime_document
 from evenet_core.apps.vifs import Known
 from evenet_core.device.dpclist import same_settings
 from evenet_core.device.flatten import CONTROLLER_KEY, dpc_from_config
+from evenet_core.device.lastresort import last_resort
 from evenet_core.device.probation import LONGEST, OPERATOR
-from evenet_core.device.verify import Phase, State, Timers
+from evenet_core.device.readiness import PortState
+from evenet_core.device.verification import Phase
 from evenet_core.errors import EvenetError
 from evenet_core.formats import Document
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
-from evenet_core.model.facts import HARDWARE, split_route_choice
+from evenet_core.model.facts import HARDWARE, LinkFact, link_fact, split_route_choice
+from evenet_core.model.patches import PortPatch
+from evenet_core.model.ports import PortUse, lower_name
 from evenet_core.model.resolved import InstancePort
-from evenet_core.model.timers import BETTER_INTERVAL, TEST_DURATION, TEST_INTERVAL
 from evenet_core.planning.inputs import Inputs, ObjectNames, gather_inputs
 from evenet_core.planning.planner import Planner
 from evenet_core.planning.routes import probed
@@ -46,10 +49,12 @@ from evenet_core.probing.prober import Selected
 from evenet_core.probing.verdict import PortVerdict
 from evenet_core.reconciler.engine import Engine
 from evenet_core.reconciler.events import DriftEvent, EngineEvent
+from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Fragments
 from evenet_core.reconciler.plan import Plan
 from evenet_core.runtime.causes import Causes, troubled_drivers
 from evenet_core.runtime.confirmation import Confirmation
+from evenet_core.runtime.dpcs import Dpcs
 from evenet_core.runtime.explanation import Explanation
 from evenet_core.runtime.facthub import FactHub
 from evenet_core.runtime.insight import graph, item_event, leases, problems, refusals, unsettled
@@ -58,15 +63,15 @@ from evenet_core.runtime.kernel import Kernel
 from evenet_core.runtime.ports import IP_KINDS, Ports
 from evenet_core.runtime.probes import Probes
 from evenet_core.runtime.teardown import left_behind
-from evenet_core.runtime.verifier import Verifier
 from evenet_core.runtime.witness import Witness
 from evenet_core.settings import NodeSettings
-from evenet_core.status import View, dpc_list, status_document, timestamp
+from evenet_core.status import View, status_document, timestamp
 
 __all__ = ["DEFAULT_RUN_DIR", "DEFAULT_STATE_DIR", "Node"]
 
 DEFAULT_STATE_DIR = Path("/var/lib/evenet")
 DEFAULT_RUN_DIR = Path("/run/evenet")
+LAST_RESORT_PATIENCE = 60.0  # seconds in which a first config may come
 LEASE_PATIENCE = 5.0  # seconds after which nobody is kept waiting for a lease any longer
 SETTLED = (Phase.COMMITTED, Phase.FAILED, Phase.IDLE)
 
@@ -108,12 +113,19 @@ class Node:
         self._facts = FactHub(self._facts_changed)
         self._fragments = Fragments(self._planner.plan, self._facts.values)
         self._kernel = Kernel(self.plugins, self.settings, run_dir, state_dir)
-        self._verifier = Verifier(State(), use=self._use, test=self.test_connectivity, changed=self._verified)
+        self._dpcs = Dpcs(
+            self._memory,
+            self._ledger,
+            self.journal,
+            use=self._use,
+            test=self.test_connectivity,
+            changed=self._note_change,
+        )
         self._ready = False  # facts are complete and planned: from now on every change of a fact counts
         self._used_at = -LEASE_PATIENCE  # when a DPC came into use, by the event loop's clock
         self._change = asyncio.Event()
-        self._last_phase = Phase.IDLE
-        self._management: list[InstancePort] = []  # as verification knows them
+        self._states: tuple[tuple[PortState, ...], list[InstancePort]] | None = None  # as verification knows them
+        self._controller_has_name = self.settings.controller.has_name
         self._looking = False  # a look at the ports is due
 
     # -- life ---------------------------------------------------------------------------------------
@@ -131,7 +143,7 @@ class Node:
             self._facts, {**builtin_probes(), **self.plugins.probes()}, self._chosen, self._note_change
         )
         self._witness = Witness(
-            self.settings.controller, self._probes, self._verifier, self._engine, self._management_ports
+            self.settings.controller, self._probes, lambda: self._dpcs.state, self._engine, self._management_ports
         )
         self._probes.recall(self._memory.route_choices())
         self._resume_dpcs()
@@ -142,27 +154,26 @@ class Node:
         self._confirmation.resume(self._stored_config, self._config if self._configured else None)
         self._keeping.begin()
         self._decide()
+        self._alone = asyncio.get_running_loop().call_later(LAST_RESORT_PATIENCE, self.use_last_resort)
         return self
 
     def _resume_dpcs(self) -> None:
         """Go on with the DPC in use. The one that the config asks for is among them, whatever became of their list."""
-        candidates, current = self._memory.candidates()
-        if candidates:
-            self._verifier.resume(candidates, current, self._timers())
+        self._dpcs.resume(self._config.settings)
         self._agree()
 
     def _agree(self) -> None:
         """Config and DPCs are written one after the other: what a crash left of another config does not count."""
         found = self._confirmation.found
-        first = next((c.dpc for c in self._verifier.state.candidates if c.key == CONTROLLER_KEY), None)
+        first = next((c.dpc for c in self._dpcs.state.candidates if c.key == CONTROLLER_KEY), None)
         if self._configured:
             wanted = dpc_from_config(self._config)
             known = [dpc_from_config(found.previous)] if found is not None and found.previous is not None else []
             if first is None or not same_settings(first, wanted):
                 keep = first is None or found is None or any(same_settings(first, dpc) for dpc in known)
-                self._verifier.arrived(wanted, instead_of=None if keep else first)
+                self._dpcs.arrived(wanted, instead_of=None if keep else first)
         elif first is not None and found is not None and found.previous is None:
-            self._verifier.withdrawn(CONTROLLER_KEY)
+            self._dpcs.withdrawn(CONTROLLER_KEY)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -172,8 +183,9 @@ class Node:
     async def stop(self) -> None:
         """Stop; the network stays as it is."""
         self._ready = False
+        self._alone.cancel()
         self._confirmation.stop()
-        await self._verifier.stop()
+        await self._dpcs.stop()
         await self._probes.stop()
         await self._facts.stop()
         await self._engine.stop()
@@ -186,8 +198,9 @@ class Node:
         Returns what could not be removed, a line each. Afterwards only `stop` makes sense.
         """
         self._ready = False
+        self._alone.cancel()
         self._confirmation.stop()
-        await self._verifier.stop()
+        await self._dpcs.stop()
         await self._probes.stop()
         left = await self._engine.teardown()
         await self._facts.stop()
@@ -205,7 +218,7 @@ class Node:
 
     def has_taken(self, document: Document, digest: str) -> bool:
         """Whether the file with this digest was the last of its kind, and what it brought is not lost."""
-        left = self._configured if document.dpc is None else bool(self._memory.candidates()[0])
+        left = self._configured if document.dpc is None else bool(self._memory.candidates().candidates)
         return left and self._memory.given(document.kind) == digest
 
     def note_taken(self, document: Document, digest: str) -> None:
@@ -234,7 +247,7 @@ class Node:
         elif confirm is not None:
             raise EvenetError(f"DPC {wanted.key} is not taken: only a device config can wait to be confirmed")
         else:
-            self._planned_once(partial(self._verifier.arrived, wanted))
+            self._planned_once(partial(self._dpcs.arrived, wanted))
         await self._keeping.stored("the config is in use, but cannot be stored; a reboot takes the one before")
 
     def _check_confirmation(self, wanted: DeviceConfig, seconds: float, by: str) -> None:
@@ -294,12 +307,13 @@ class Node:
         self._configured = config is not None
         self._config = config or DeviceConfig()
         self._names = ObjectNames(self._config)
-        self._verifier.state = replace(self._verifier.state, timers=self._timers())
+        self._dpcs.adjust(self._config.settings)
         if config is not None:
             gone = dpc_from_config(instead_of) if instead_of is not None else None
-            self._planned_once(partial(self._verifier.arrived, dpc_from_config(config), gone))
+            self._planned_once(partial(self._dpcs.arrived, dpc_from_config(config), gone))
         else:
-            self._planned_once(partial(self._verifier.withdrawn, CONTROLLER_KEY))
+            self._planned_once(partial(self._dpcs.withdrawn, CONTROLLER_KEY))
+        self._consider_last_resort()
         self._confirmation.store(config)  # after the numbers that go with it
 
     def _go_back(self, previous: DeviceConfig | None, why: str) -> None:
@@ -357,7 +371,7 @@ class Node:
             raise EvenetError(f"{self._confirmation.ended}, so there is nothing to go back to")
         if wait.previous is not None:
             return self._plan_of(wait.previous)
-        left = [c.dpc for c in self._verifier.state.candidates if c.key != CONTROLLER_KEY]
+        left = [c.dpc for c in self._dpcs.state.candidates if c.key != CONTROLLER_KEY]
         return self._plan_of(DeviceConfig(), left[0] if left else Dpc(key=CONTROLLER_KEY))
 
     def _plan_of(self, config: DeviceConfig, dpc: Dpc | None = None) -> Plan:
@@ -378,7 +392,7 @@ class Node:
                 while True:
                     changed = self._change
                     await self._engine.settled()
-                    at_rest = self._verifier.state.phase in SETTLED and not self._facts.fresh
+                    at_rest = self._dpcs.state.phase in SETTLED and not self._facts.fresh
                     if at_rest and not self._expects_answers():
                         return True
                     await changed.wait()
@@ -387,7 +401,7 @@ class Node:
 
     def _expects_answers(self) -> bool:
         """Ports that were just plugged together get their leases, routes their first probes."""
-        if self._probes.undecided or self._verifier.state.test_running:
+        if self._probes.undecided or self._dpcs.state.test_running:
             return True
         if asyncio.get_running_loop().time() >= self._used_at + LEASE_PATIENCE:
             return False
@@ -401,7 +415,7 @@ class Node:
 
     def dpcs(self) -> list[dict[str, Any]]:
         """The candidates, first choice first."""
-        return dpc_list(self._verifier.state)
+        return self._dpcs.list()
 
     def events(self, since: int = 0) -> list[dict[str, Any]]:
         """What happened and why, in order."""
@@ -443,28 +457,70 @@ class Node:
         """Leases that clients of adapters hold."""
         return leases(self._facts.values)
 
+    # -- the local operator -------------------------------------------------------------------------
+
+    def set_port(self, patch: PortPatch) -> None:
+        """Use these settings of one port in place of those that it has, before every other DPC.
+
+        :raises EvenetError: there is no such port in the DPC in use.
+        """
+        self._dpcs.set_port(patch)
+
+    def revert_ports(self) -> bool:
+        """Take back what `set_port` did; False = nothing."""
+        return self._dpcs.revert()
+
+    def try_dpc(self, key: str = "") -> None:
+        """Try a candidate now, whatever it did before; without a key the first.
+
+        :raises EvenetError: there is no such candidate.
+        """
+        self._dpcs.ask(key)
+
+    def lay_over(self, patches: Sequence[PortPatch]) -> None:
+        """Settings of ports that allow local changes, in place of those of whatever DPC is in use."""
+        self._dpcs.lay_over(patches)
+
+    def use_last_resort(self) -> None:
+        """Nobody has a config for this node, so it tries DHCP on every Ethernet port.
+
+        Only for the sake of a controller; and it gives way to whatever is handed over.
+        """
+        if not self._dpcs.state.candidates:
+            self._consider_last_resort(alone=True)
+
+    def _consider_last_resort(self, *, alone: bool = False) -> None:
+        if self.settings.last_resort and self.settings.controller.url and (alone or self._dpcs.state.candidates):
+            facts = Facts(self._facts.values)
+            names = [name.removeprefix(HARDWARE) for name in self._facts.values if name.startswith(HARDWARE)]
+            known = {name: port.identity for name in names if (port := self._planner.hardware.port(name, facts))}
+            ports = {name: identity for name, identity in known.items() if identity is not None}
+            links = {name: link for name in names for name, link in self._links(name)}
+            used = [port.interface for port in self._config.ports if port.use in (PortUse.DEDICATED, PortUse.DISABLED)]
+            self._dpcs.last_resort(last_resort(ports, links, used))
+
+    def _links(self, name: str) -> Iterator[tuple[str, LinkFact]]:
+        for link in (name, lower_name(name)):
+            if (found := self._facts.values.get(link_fact(link))) is not None:
+                yield link, found
+
     # -- deciding -----------------------------------------------------------------------------------
 
-    def _use(self, _: Dpc | None) -> None:
+    def _use(self) -> None:
         loop = asyncio.get_running_loop()
         self._used_at = loop.time()
         loop.call_later(LEASE_PATIENCE, self._note_change)
-        state = self._verifier.state
-        failed = state.candidates[: state.current][-1:]
-        why = "".join(f"; DPC {one.key} failed: {one.results.last_error}" for one in failed)
-        self.journal.add("dpc", f"{_in_use(state)} is in use now{why}")
         self._decide()
 
     def _decide(self) -> None:
         """Plan anew what the config and the decisions changed, and go for it."""
         if self._ready:
             self._refresh()
-            self._management.clear()
+            self._states = None
             self._look_at_ports()
 
     def _refresh(self) -> None:
-        candidate = self._verifier.state.candidate
-        inputs, self._numbers = self._gather(self._config, candidate.dpc if candidate else None)
+        inputs, self._numbers = self._gather(self._config, self._dpcs.current)
         changed = self._planner.load(inputs)
         self._engine.update(self._fragments.set_objects(self._planner.objects.values, changed))
         self._ledger.enter("numbers", partial(self._memory.save_numbers, self._numbers))
@@ -476,21 +532,14 @@ class Node:
 
         return gather_inputs(config, dpc, self._numbers, self.settings, named, known=self._known)
 
-    def _timers(self) -> Timers:
-        given = self._config.settings
-        return Timers(
-            test_duration=TEST_DURATION.seconds(given.get(TEST_DURATION.name)),
-            test_interval=TEST_INTERVAL.seconds(given.get(TEST_INTERVAL.name)),
-            better_interval=BETTER_INTERVAL.seconds(given.get(BETTER_INTERVAL.name)),
-        )
-
     def _facts_changed(self, names: set[str]) -> None:
         if not self._ready:
             return
-        candidate = self._verifier.state.candidate
-        nameless = candidate is not None and any(not adapter.ifname for adapter in candidate.dpc.adapters)
-        if nameless and any(name.startswith(HARDWARE) for name in names):
-            self._refresh()  # they may have got their names, or lost them
+        if any(name.startswith(HARDWARE) for name in names):
+            dpc = self._dpcs.current
+            if dpc is not None and any(not adapter.ifname for adapter in dpc.adapters):
+                self._refresh()  # they may have got their names, or lost them
+            self._consider_last_resort()
         delta = self._fragments.facts_changed(names)
         self._engine.update(delta)
         self._engine.external_changed(self._kernel.external_keys(names))
@@ -502,13 +551,17 @@ class Node:
         self._looking = False
         if not self._ready:
             return
-        ports = [self._ports.port(adapter) for adapter in self._planner.inputs.adapters if adapter.has_ip]
+        adapters = [adapter for adapter in self._planner.inputs.adapters if adapter.has_ip]
+        ports = [self._ports.port(adapter) for adapter in adapters]
         self._probes.load(*probed(self._planner.inputs, ports, self._probes.choice))
-        management = [port for port in ports if port.management]
-        if management != self._management:
-            self._management = management
-            ready = any(port.carrier and port.addresses and port.dns for port in management)
-            self._verifier.ports_changed(ready=ready)
+        states = tuple(map(self._state, adapters))
+        if (seen := (states, ports)) != self._states:
+            self._states = seen
+            self._dpcs.ports_changed(states)
+
+    def _state(self, adapter: Adapter) -> PortState:
+        errors = self._planner.errors.get(("adapter", adapter.label), ())
+        return self._ports.state(adapter, errors, named=self._controller_has_name)
 
     def _chosen(self, choices: Mapping[str, str], selected: Selected) -> None:
         self._ledger.enter("routes", partial(self._memory.save_route_choices, dict(choices)))
@@ -523,14 +576,6 @@ class Node:
     async def _test_port(self, port: PortUnderTest) -> PortVerdict:
         controller = self.settings.controller
         return await check(port, controller.url, controller.ca)
-
-    def _verified(self, state: State) -> None:
-        self._ledger.enter("candidates", partial(self._memory.save_candidates, state.candidates, state.current))
-        if state.phase is not self._last_phase:
-            self._last_phase = state.phase
-            error = state.candidate.results.last_error if state.candidate and state.phase is Phase.FAILED else ""
-            self.journal.add("dpc", f"{_in_use(state)}: {state.phase}" + (f": {error}" if error else ""))
-        self._note_change()
 
     def _note_change(self) -> None:
         self._change.set()
@@ -555,7 +600,8 @@ class Node:
                 "started": timestamp(self._started),
                 "writes": self._kernel.writes,
             },
-            verification=self._verifier.state,
+            verification=self._dpcs.state,
+            refused=self._dpcs.refused,
             planner=self._planner,
             facts=self._facts.values,
             counts={
@@ -577,10 +623,3 @@ class Node:
         inputs = self._planner.inputs
         world = MetadataWorld(config=inputs.config, instances=self._planner.instances, vifs=inputs.vifs)
         return respond(request, world)
-
-
-def _in_use(state: State) -> str:
-    """The DPC in use, for people. A device may fall back to one of the same source."""
-    if state.candidate is None:
-        return "no DPC"
-    return f"DPC {state.candidate.key}{' (fallback)' if state.current > 0 else ''}"

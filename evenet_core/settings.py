@@ -8,6 +8,7 @@ A YAML file, by default /etc/evenet/settings.yaml; every key may be left out (do
     app_namespaces: /run/netns/{app}    # apps are network namespaces, mounted there as ip-netns(8) does;
                                         # empty: a hypervisor brings the interfaces
     resolv_conf: /etc/resolv.conf       # empty: names are not evenet's business here
+    last_resort: true                   # without any config, DHCP on every Ethernet port, to reach the controller
     plugins:
       wifi: false                       # switched off
       dhcp: {conflict_detection: true}  # a plugin's own settings
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,6 +38,12 @@ class Controller:
     url: str = ""
     ca: str = ""
 
+    @property
+    def has_name(self) -> bool:
+        """Whether it is known by a name that has to be looked up."""
+        host = urlsplit(self.url).hostname or ""
+        return bool(host) and not _is_address(host)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSettings:
@@ -44,6 +52,7 @@ class NodeSettings:
     controller: Controller = Controller()
     app_namespaces: str = ""
     resolv_conf: str = "/etc/resolv.conf"
+    last_resort: bool = True
     plugins: Mapping[str, bool | Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -105,6 +114,7 @@ class _Reader:
             ),
             app_namespaces=self._namespaces("app_namespaces", top.get("app_namespaces", "")),
             resolv_conf=self._path("resolv_conf", top.get("resolv_conf", NodeSettings().resolv_conf)),
+            last_resort=self._switch("last_resort", top.get("last_resort", True)),
             plugins=self._plugins("plugins", top.get("plugins")),
         )
 
@@ -132,6 +142,11 @@ class _Reader:
         if not isinstance(value, str):
             self._problem(path, "is no text", "write one, in quotes if need be")
         return value if isinstance(value, str) else ""
+
+    def _switch(self, path: str, value: Any) -> bool:
+        if not isinstance(value, bool):
+            self._problem(path, "is neither true nor false", "write one of them")
+        return value is True
 
     def _path(self, path: str, value: Any) -> str:
         text = self._text(path, value)
@@ -173,3 +188,11 @@ class _Reader:
                 problem = "is neither true, false nor a group of settings"
                 self._problem(f"{path}.{name}", problem, "write `false` to switch it off")
         return plugins
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

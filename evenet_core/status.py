@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from evenet_core.device.dpclist import Candidate, Results
-from evenet_core.device.verify import Phase, State
+from evenet_core.device.verification import Phase, State
 from evenet_core.linux.l3 import addressing
 from evenet_core.model.adapters import DEFAULT_MTU, Adapter, Usage
 from evenet_core.model.config import DeviceConfig
@@ -21,7 +21,7 @@ from evenet_core.planning.objects import ObjectId
 from evenet_core.planning.planner import Planner
 from evenet_core.reconciler.facts import Facts
 
-__all__ = ["View", "dpc_list", "dpc_summary", "status_document", "timestamp"]
+__all__ = ["View", "dpc_list", "dpc_summary", "status_document", "time_of_day", "timestamp"]
 
 
 def timestamp(seconds: float | datetime | None) -> str | None:
@@ -32,12 +32,19 @@ def timestamp(seconds: float | datetime | None) -> str | None:
     return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def time_of_day(seconds: float) -> str:
+    """A time since the epoch for people, in UTC; with the date when that is not today."""
+    when, now = datetime.fromtimestamp(seconds, UTC), datetime.now(UTC)
+    return when.strftime("%H:%M:%S" if when.date() == now.date() else "%Y-%m-%d %H:%M:%S")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """What the status is made from, at one moment."""
 
     agent: Mapping[str, Any]  # pid, version, started
     verification: State
+    refused: Mapping[str, str] = field(default_factory=dict)  # why local changes of a port are not in use, by label
     planner: Planner
     facts: Mapping[str, Any]
     counts: Mapping[str, int]
@@ -110,9 +117,13 @@ def _phase(state: State) -> str:
             return "testing"
 
 
-def dpc_list(state: State) -> list[dict[str, Any]]:
-    """Every candidate, first choice first."""
-    return [_candidate(state, i, candidate) for i, candidate in enumerate(state.candidates)]
+def dpc_list(state: State, outlook: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Every candidate, first choice first.
+
+    :param outlook: lines for people on the one in use
+    """
+    listed = [_candidate(state, i, candidate) for i, candidate in enumerate(state.candidates)]
+    return [entry | {"outlook": list(outlook) if entry["current"] else []} for entry in listed]
 
 
 def _candidate(state: State, index: int, candidate: Candidate) -> dict[str, Any]:
@@ -128,6 +139,21 @@ def _candidate(state: State, index: int, candidate: Candidate) -> dict[str, Any]
         "last_error": results.last_error or None,
         "last_warning": results.last_warning or None,
         "ports": [adapter.label for adapter in candidate.dpc.adapters],
+        "results": [_tested(candidate, adapter) for adapter in candidate.dpc.adapters],
+    }
+
+
+def _tested(candidate: Candidate, adapter: Adapter) -> dict[str, Any]:
+    results = candidate.port(adapter.label)
+    return {
+        "label": adapter.label,
+        "ifname": adapter.ifname or None,
+        "usage": str(adapter.usage),
+        "origin": str(adapter.source.origin),
+        "last_succeeded": timestamp(results.last_succeeded),
+        "last_failed": timestamp(results.last_failed),
+        "error": results.last_error or None,
+        "warning": results.last_warning or None,
     }
 
 

@@ -94,6 +94,17 @@ class Methods:
     async def do_dpcs(self) -> Any:
         return self._node.dpcs()
 
+    async def do_try_dpc(self, key: str) -> Any:
+        self._node.try_dpc(key)
+
+    async def do_set_port(self, label: str, settings: dict[str, Any]) -> Any:
+        from evenet_core.formats.portpatch import port_patch  # noqa: PLC0415  seldom asked for
+
+        self._node.set_port(port_patch(label, settings))
+
+    async def do_revert_ports(self) -> Any:
+        return {"reverted": self._node.revert_ports()}
+
     async def do_test_connectivity(self) -> Any:
         return [
             {"label": v.label, "reason": str(v.reason), "error": v.error or None, "warning": v.warning or None}

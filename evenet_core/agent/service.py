@@ -12,14 +12,14 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
 
 from evenet_core import formats
 from evenet_core.agent.departure import Departure
 from evenet_core.agent.methods import Methods
 from evenet_core.agent.server import ControlServer
-from evenet_core.errors import ConfigError, EvenetError
+from evenet_core.agent.sources import Sources
+from evenet_core.errors import EvenetError
 from evenet_core.linux.files import make_directory
 from evenet_core.node import Node
 from evenet_core.runtime.teardown import tear_down
@@ -34,8 +34,7 @@ log = logging.getLogger(__name__)
 class AgentOptions:
     """What `evenet run` was started with.
 
-    :param config: device config to start from; taken when it has changed since the last start.
-    :param override: DPC to start from while the device has no device config.
+    :param sources: files to start from.
     :param teardown: remove everything at the end instead of leaving the network as it is.
     """
 
@@ -45,15 +44,13 @@ class AgentOptions:
         state_dir: Path,
         socket_path: Path,
         settings: NodeSettings,
-        config: Path | None = None,
-        override: Path | None = None,
+        sources: Sources | None = None,
         teardown: bool = False,
     ) -> None:
         self.state_dir = state_dir
         self.socket_path = socket_path
         self.settings = settings
-        self.config = config
-        self.override = override
+        self.sources = sources or Sources()
         self.teardown = teardown
 
 
@@ -75,14 +72,15 @@ async def run_agent(options: AgentOptions) -> list[str]:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with _alone(options.socket_path.parent, options.state_dir):
         node = Node(state_dir=options.state_dir, run_dir=options.socket_path.parent, settings=options.settings)
-        given = [found for path in (options.override, options.config) if path and (found := _changed(path, node))]
+        given = options.sources.read(node)
         async with node:
             departure = Departure(node, stop, teardown=options.teardown)
             server = ControlServer(Methods(node, departure), options.socket_path)
             await server.start()
-            for document, digest in given:
-                await _take(node, document)
-                node.note_taken(document, digest)
+            for one in given:
+                await _take(node, one.document)
+                node.note_taken(one.document, one.digest)
+            node.use_last_resort()
             notify("READY=1")
             log.info("evenet runs; state in %s, control socket %s", options.state_dir, options.socket_path)
             await stop.wait()
@@ -114,25 +112,6 @@ async def _take(node: Node, document: formats.Document) -> None:
         if error.__cause__ is None:
             raise
         log.error("%s", error)
-
-
-def _changed(path: Path, node: Node) -> tuple[formats.Document, str] | None:
-    """The document in a file that was not taken before in this form, and the file's digest.
-
-    A broken file does not stop a node that has a config: it runs on with that one.
-    """
-    try:
-        digest = sha256(path.read_bytes()).hexdigest()  # before it is read: what comes in between is taken once more
-        document = formats.read_file(path)
-    except (ConfigError, OSError) as error:
-        if not node.configured:
-            raise
-        log.error("%s is not taken; the config stored last stays in use:\n%s", path, error)
-        return None
-    if document.dpc is not None and node.configured:
-        log.info("%s is not taken: a DPC counts until the first device config is stored", path)
-        return None
-    return None if node.has_taken(document, digest) else (document, digest)
 
 
 @contextmanager

@@ -1,15 +1,14 @@
-"""`evenet ports`, `uplinks`, `dpc`, `test-connectivity`."""
+"""`evenet ports`, `uplinks`, `test-connectivity`."""
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from typing import Any
 
 from evenet_core.cli.client import Client
 from evenet_core.cli.output import print_json, print_table, shown
 
-__all__ = ["dpc", "ports", "test_connectivity", "uplinks"]
+__all__ = ["ports", "test_connectivity", "uplinks"]
 
 
 def ports(options: Namespace) -> int:
@@ -55,36 +54,6 @@ def uplinks(options: Namespace) -> int:
         ("UPLINK", "IFNAME", "COST", "ADDRESSES", "GATEWAY", "DNS", "TABLE", "LAST SUCCEEDED", "ERROR"),
         ([port[name] for name in columns] for port in found),
     )
-    return 0
-
-
-def dpc(options: Namespace) -> int:
-    with Client(str(options.socket)) as agent:
-        found = agent.call("dpcs")
-    if options.action == "show":
-        return _show(found, options)
-    if options.json:
-        print_json(found)
-        return 0
-    columns = ("key", "state", "time_priority", "last_succeeded", "last_failed", "last_error", "ports")
-    print_table(
-        ("", "KEY", "STATE", "TIME PRIORITY", "LAST SUCCEEDED", "LAST FAILED", "LAST ERROR", "PORTS"),
-        (["*" if entry["current"] else " ", *(entry[name] for name in columns)] for entry in found),
-        empty="no DPC",
-    )
-    return 0
-
-
-def _show(found: list[dict[str, object]], options: Namespace) -> int:
-    chosen = [e for e in found if (e["key"] == options.key if options.key else e["current"])]
-    if not chosen:
-        print(f"evenet: no DPC {options.key or 'is in use'}; see `evenet dpc list`", file=sys.stderr)
-        return 1
-    if options.json:
-        print_json(chosen[0])
-        return 0
-    for name, value in chosen[0].items():
-        print(f"{name:<16}{shown(value)}")
     return 0
 
 

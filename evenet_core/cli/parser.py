@@ -39,13 +39,16 @@ def _add(commands: Commands, name: str, function: str, text: str, *, json: bool 
     return command
 
 
-def _list_and_show(commands: Commands, name: str, function: str, text: str) -> ArgumentParser:
-    """A command with the actions `list` and `show`; answers the latter, for what is to be shown."""
-    actions = _add(commands, name, function, text).add_subparsers(dest="action", required=True, metavar="list|show")
+def _list_and_show(
+    commands: Commands, name: str, function: str, text: str, more: str = ""
+) -> tuple[Commands, ArgumentParser]:
+    """A command with the actions `list`, `show` and more; answers all, and that for what is to be shown."""
+    command = _add(commands, name, function, text)
+    actions = command.add_subparsers(dest="action", required=True, metavar=f"list|show{more}")
     found = [actions.add_parser(action, help=f"{action} {text}") for action in ("list", "show")]
     for action in found:
         action.add_argument("--json", action="store_true", default=SUPPRESS, help="one JSON document on stdout")
-    return found[-1]
+    return actions, found[-1]
 
 
 def _config_commands(commands: Commands) -> None:
@@ -69,7 +72,11 @@ def _config_commands(commands: Commands) -> None:
 def _agent_commands(commands: Commands) -> None:
     run = _add(commands, "run", "run:run", "the agent, in the foreground", json=False)
     run.add_argument("--config", type=Path, metavar="FILE", help="device config to start from")
-    run.add_argument("--override", type=Path, metavar="FILE", help="DPC to start from without a device config")
+    run.add_argument(
+        "--bootstrap", type=Path, metavar="FILE", help="device config for the device's own network at first"
+    )
+    text = "DPC to start from without a device config, or a directory of them; may be given again"
+    run.add_argument("--override", type=Path, metavar="FILE", action="append", default=[], help=text)
     _add_settings(run)
     run.add_argument("--teardown", action="store_true", help="remove everything at the end")
     run.add_argument("--verbose", action="store_true", help="log what is planned and done")
@@ -86,14 +93,33 @@ def _device_commands(commands: Commands) -> None:
     status.add_argument("--watch", action="store_true", help="again every second until Ctrl-C")
     _add(commands, "ports", "device:ports", "ports, their use and state")
     _add(commands, "uplinks", "device:uplinks", "management ports in the order in which they are used")
-    dpc = _list_and_show(commands, "dpc", "device:dpc", "candidates for the device's own connectivity")
-    dpc.add_argument("key", nargs="?", metavar="KEY", help="default: the one in use")
+    _dpc_commands(commands)
     _add(commands, "test-connectivity", "device:test_connectivity", "try to reach the controller by every uplink")
 
 
+def _dpc_commands(commands: Commands) -> None:
+    text = "candidates for the device's own connectivity"
+    actions, show = _list_and_show(commands, "dpc", "dpc:dpc", text, "|test|set|revert")
+    show.add_argument("key", nargs="?", metavar="KEY", help="default: the one in use")
+    test = actions.add_parser("test", help="try a candidate now, whatever it did before")
+    test.add_argument("key", nargs="?", default="", metavar="KEY", help="default: the first")
+    actions.add_parser("revert", help="take back what `set` did")
+    change = actions.add_parser("set", help="other settings of one port, in a DPC before all others")
+    change.add_argument("port", metavar="PORT")
+    how = change.add_mutually_exclusive_group(required=True)
+    how.add_argument("--dhcp", action="store_true", help="addresses by DHCP and router advertisements")
+    how.add_argument("--address", metavar="CIDR", help="a static address, such as 192.0.2.7/24")
+    change.add_argument("--gateway", metavar="IP")
+    change.add_argument("--dns", metavar="IP", action="append", default=[], help="may be given again")
+    change.add_argument("--ntp", metavar="HOST", action="append", default=[], help="may be given again")
+    change.add_argument("--domain", metavar="NAME", default="")
+    change.add_argument("--mtu", metavar="BYTES", type=int)
+    change.add_argument("--proxy", metavar="URL", help="for http and https")
+
+
 def _app_commands(commands: Commands) -> None:
-    _list_and_show(commands, "ni", "apps:ni", "network instances").add_argument("name", metavar="NAME")
-    app = _list_and_show(commands, "app", "apps:app", "applications and their interfaces")
+    _list_and_show(commands, "ni", "apps:ni", "network instances")[1].add_argument("name", metavar="NAME")
+    _, app = _list_and_show(commands, "app", "apps:app", "applications and their interfaces")
     app.add_argument("name", metavar="NAME", help="or its UUID")
     _add(commands, "leases", "apps:leases", "leases that adapters hold")
 

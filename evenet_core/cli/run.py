@@ -9,6 +9,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from evenet_core.agent.service import AgentOptions, run_agent, take_down
+from evenet_core.agent.sources import Sources
 from evenet_core.cli.client import AgentError, Client
 from evenet_core.cli.output import shown
 from evenet_core.settings import load_settings
@@ -25,8 +26,7 @@ def run(options: Namespace) -> int:
         state_dir=options.state_dir,
         socket_path=options.socket,
         settings=settings,
-        config=options.config,
-        override=options.override,
+        sources=Sources(config=options.config, bootstrap=options.bootstrap, overrides=options.override),
         teardown=options.teardown,
     )
     return _told(asyncio.run(run_agent(agent)))

@@ -127,15 +127,17 @@ def pruned(candidates: Sequence[Candidate], current: int, lasting: Container[str
     """
     top, used = candidates[0], candidates[current]
     worked_last = max(candidates, key=lambda c: c.results.last_succeeded or 0.0)
+    nobody_worked = worked_last.results.last_succeeded is None
     controller_worked = any(c.key == CONTROLLER_KEY and c.results.last_succeeded is not None for c in candidates)
     kept: list[Candidate] = []
     for candidate in candidates:
-        first_of_key = all(candidate.key != other.key for other in kept)
+        newer = sum(candidate.key == other.key for other in kept)
         lasts = candidate.key == CONTROLLER_KEY or candidate.key in lasting or not controller_worked
         if (
             candidate is top
             or candidate is used
-            or (first_of_key and lasts)
+            or (newer == 0 and lasts)
+            or (newer == 1 and nobody_worked)  # one of them may be what the operator relies on
             or candidate is worked_last
             or _stood_in(candidate, top)
         ):

@@ -16,9 +16,10 @@ __all__ = [
     "Asked",
     "Command",
     "Event",
-    "Moment",
+    "Instant",
     "Phase",
     "PortsChanged",
+    "Resumed",
     "RunTest",
     "SetTimer",
     "State",
@@ -42,7 +43,7 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Instant:
     """A time by two clocks, in seconds: one that never jumps, by which is waited; and since the epoch, for people."""
 
     now: float
@@ -60,7 +61,7 @@ class Timers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """All that verification knows. `current` -1 = no DPC in use. Times are those of `Moment.now`."""
+    """All that verification knows. `current` -1 = no DPC in use. Times are those of `Instant.now`."""
 
     candidates: tuple[Candidate, ...] = ()
     current: int = -1
@@ -81,6 +82,19 @@ class State:
     @property
     def candidate(self) -> Candidate | None:
         return self.candidates[self.current] if self.current >= 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What an earlier run stored. The candidate in use still is.
+
+    :param since: when it came on trial, since the epoch
+    """
+
+    candidates: tuple[Candidate, ...] = ()
+    current: int = -1
+    phase: Phase = Phase.COMMITTED
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +152,7 @@ class Timer:
     """The time that `SetTimer` asked for has come."""
 
 
-Event = Arrived | Withdrawn | PortsChanged | Verdicts | Asked | Adjusted | Timer
+Event = Resumed | Arrived | Withdrawn | PortsChanged | Verdicts | Asked | Adjusted | Timer
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +176,7 @@ class StopTest:
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Send `Timer` at this time of `Moment.now`; replaces an earlier one."""
+    """Send `Timer` at this time of `Instant.now`; replaces an earlier one."""
 
     at: float
 

@@ -33,9 +33,10 @@ from evenet_core.device.verification import (
     Asked,
     Command,
     Event,
-    Moment,
+    Instant,
     Phase,
     PortsChanged,
+    Resumed,
     RunTest,
     SetTimer,
     State,
@@ -48,16 +49,18 @@ from evenet_core.device.verification import (
 from evenet_core.model.adapters import Dpc
 from evenet_core.probing.verdict import PortVerdict
 
-__all__ = ["COOL_DOWN", "step", "trial_ends"]
+__all__ = ["COOL_DOWN", "better_at", "next_try", "step", "successor", "trial_ends"]
 
 RETRY = 2.0  # seconds between tests of a candidate that can be tested but does not reach the controller
 COOL_DOWN = 300.0  # seconds before a candidate that failed is tried again
 Step: TypeAlias = tuple[State, list[Command]]
 
 
-def step(state: State, event: Event, at: Moment) -> Step:
+def step(state: State, event: Event, at: Instant) -> Step:
     """The next state, and what is to be done about it."""
     match event:
+        case Resumed():
+            return _resumed(state, event, at)
         case Arrived(dpc, gone):
             return _arrived(state, without(state.candidates, gone, dpc), dpc, at)
         case Withdrawn(key):
@@ -85,10 +88,22 @@ def trial_ends(state: State) -> float:
     return min(ends, state.started + LONGEST * duration)
 
 
+def _resumed(state: State, stored: Resumed, at: Instant) -> Step:
+    """A trial goes on where it was; what was committed to is tested once more."""
+    if not stored.candidates:
+        return state, []
+    age = at.wall - stored.since if stored.phase in (Phase.WAITING, Phase.TESTING) else 0.0
+    started = at.now - max(0.0, age)  # less than 0: the clock was set back
+    state = replace(state, candidates=stored.candidates, current=stored.current, trial=state.trial + 1, started=started)
+    if not any(candidate.dpc.adapters for candidate in stored.candidates):
+        return state, []  # somebody else cares for the node's uplink
+    return replace(state, phase=Phase.WAITING), [SetTimer(at.now)]
+
+
 # -- the list -----------------------------------------------------------------------------------------
 
 
-def _arrived(state: State, known: Sequence[Candidate], dpc: Dpc, at: Moment) -> Step:
+def _arrived(state: State, known: Sequence[Candidate], dpc: Dpc, at: Instant) -> Step:
     before, candidates = state.candidate, arranged(known, dpc)
     place = next(i for i, candidate in enumerate(candidates) if candidate.dpc is dpc)
     if before is None:
@@ -105,7 +120,7 @@ def _arrived(state: State, known: Sequence[Candidate], dpc: Dpc, at: Moment) -> 
     return state, []
 
 
-def _withdrawn(state: State, key: str, at: Moment) -> Step:
+def _withdrawn(state: State, key: str, at: Instant) -> Step:
     left = tuple(candidate for candidate in state.candidates if candidate.key != key)
     if state.candidate is not None and state.candidate.key != key:
         return replace(state, candidates=left, current=left.index(state.candidate)), []
@@ -116,7 +131,7 @@ def _withdrawn(state: State, key: str, at: Moment) -> Step:
     return replace(nothing, held=ended.held), [*commands, Use(None)]
 
 
-def _take_over(state: State, candidates: tuple[Candidate, ...], place: int, at: Moment) -> Step:
+def _take_over(state: State, candidates: tuple[Candidate, ...], place: int, at: Instant) -> Step:
     """The same network under another key or date: nothing to change, and what was tested holds."""
     before, taken = state.candidates[state.current], candidates[place]
     results = before.results if state.phase is Phase.COMMITTED else taken.results
@@ -125,7 +140,7 @@ def _take_over(state: State, candidates: tuple[Candidate, ...], place: int, at: 
     return state, [Use(taken.dpc)]
 
 
-def _asked(state: State, key: str, at: Moment) -> Step:
+def _asked(state: State, key: str, at: Instant) -> Step:
     place = next((i for i, c in enumerate(state.candidates) if key in ("", c.key)), None)
     if place is None or state.phase is Phase.IDLE:
         return state, []
@@ -147,7 +162,7 @@ def _kept(state: State) -> State:
 # -- trials -------------------------------------------------------------------------------------------
 
 
-def _try(state: State, index: int, at: Moment) -> Step:
+def _try(state: State, index: int, at: Instant) -> Step:
     """Start the trial of a candidate."""
     state, commands = _without_test(state)
     candidate = state.candidates[index]
@@ -168,7 +183,7 @@ def _try(state: State, index: int, at: Moment) -> Step:
     return state, [*commands, Use(candidate.dpc), SetTimer(trial_ends(state))]
 
 
-def _unusable(state: State, candidate: Candidate, commands: list[Command], at: Moment) -> Step:
+def _unusable(state: State, candidate: Candidate, commands: list[Command], at: Instant) -> Step:
     """No management adapter of it has IP: a node that is reachable stays so by another candidate."""
     if not candidate.dpc.adapters and len(state.candidates) == 1:
         return replace(state, phase=Phase.IDLE), [*commands, Use(candidate.dpc)]  # somebody else cares for the uplink
@@ -181,7 +196,7 @@ def _without_test(state: State) -> Step:
     return replace(state, test_running=False, test_again=False), [StopTest()] if state.test_running else []
 
 
-def _ports_changed(state: State, ports: tuple[PortState, ...], at: Moment) -> Step:
+def _ports_changed(state: State, ports: tuple[PortState, ...], at: Instant) -> Step:
     ready_before = {port.label for port in state.ports if port.ready}
     ready = {port.label for port in ports if port.ready and port.management}
     state = replace(state, ports=ports)
@@ -196,7 +211,7 @@ def _ports_changed(state: State, ports: tuple[PortState, ...], at: Moment) -> St
     return _test(_looked_at(state, at))
 
 
-def _looked_at(state: State, at: Moment) -> State:
+def _looked_at(state: State, at: Instant) -> State:
     """What is plain without any test is held against an adapter at once."""
     candidate = state.candidates[state.current]
     ports = dict(candidate.ports)
@@ -215,7 +230,7 @@ def _test(state: State) -> Step:
     return replace(state, test_running=True, test_again=False), [RunTest(state.trial)]
 
 
-def _tested(state: State, verdicts: Sequence[PortVerdict], at: Moment) -> Step:
+def _tested(state: State, verdicts: Sequence[PortVerdict], at: Instant) -> Step:
     """In the phases in which tests run: all but idle."""
     candidate, again = state.candidates[state.current], state.test_again
     state = replace(state, test_running=False, test_again=False)
@@ -238,11 +253,11 @@ def _tested(state: State, verdicts: Sequence[PortVerdict], at: Moment) -> Step:
     return tested, commands
 
 
-def _port_results(before: Results, verdict: PortVerdict, at: Moment) -> Results:
+def _port_results(before: Results, verdict: PortVerdict, at: Instant) -> Results:
     return before.succeeded(at.wall, verdict.warning) if verdict.good else before.failed(at.wall, verdict.error)
 
 
-def _not_working(state: State, at: Moment) -> Step:
+def _not_working(state: State, at: Instant) -> Step:
     """The present DPC failed a test; it is held against it when that lasts."""
     match state.phase:
         case Phase.COMMITTED:
@@ -252,29 +267,28 @@ def _not_working(state: State, at: Moment) -> Step:
                 return state, [SetTimer(at.now + RETRY)]
             return _next(state, at)
         case Phase.FAILED:
-            return state, [SetTimer(_next_try(state, at))]
+            return state, [SetTimer(next_try(state, at))]
         case _ if at.now < trial_ends(state):
             return state, [SetTimer(min(trial_ends(state), at.now + RETRY))]
         case _:
             return _next(state, at)
 
 
-def _committed(state: State, at: Moment) -> Step:
+def _committed(state: State, at: Instant) -> Step:
     fresh = state.phase is not Phase.COMMITTED
     started = at.now if fresh else state.started
     state = _kept(replace(state, phase=Phase.COMMITTED, started=started, failing_since=None, again=False))
-    return state, [SetTimer(min(at.now + state.timers.test_interval, max(at.now + RETRY, _better_at(state, at))))]
+    return state, [SetTimer(min(at.now + state.timers.test_interval, max(at.now + RETRY, better_at(state, at))))]
 
 
-def _next(state: State, at: Moment, *, used: bool = True) -> Step:
+def _next(state: State, at: Instant, *, used: bool = True) -> Step:
     """The next candidate that may work; without one, that which worked last is stayed on.
 
     :param used: the present one is in use
     """
-    if not state.held:
-        index = next((index for index in _others(state) if _testable(state.candidates[index], at)), None)
-        if index is not None:
-            return _try(state, index, at)
+    after = successor(state, at)
+    if after is not None:
+        return _try(state, state.candidates.index(after), at)
     last = state.current if state.held and used else _worked_last(state)
     moved = last != state.current or not used
     state = replace(state, current=last, phase=Phase.FAILED, failing_since=None, again=False)
@@ -283,18 +297,21 @@ def _next(state: State, at: Moment, *, used: bool = True) -> Step:
         state = replace(state, trial=state.trial + 1, started=at.now, ports=())
         uses = [Use(state.candidates[last].dpc)]
     state = _looked_at(_kept(state), at)
-    return state, [*uses, SetTimer(_next_try(state, at))]
+    return state, [*uses, SetTimer(next_try(state, at))]
 
 
-def _others(state: State) -> list[int]:
-    """Indexes of the other candidates, in the order in which they are tried: first what worked when it was tested last.
+def successor(state: State, at: Instant) -> Candidate | None:
+    """Who is tried when the present one is given up: first what worked when it was tested last. None = nobody.
 
     All take their turn: one before the present one is not tried once more before those after it.
     """
-    others = [index for index in range(len(state.candidates)) if index != state.current]
+    if state.held:
+        return None
+    before, after = state.candidates[: state.current], state.candidates[state.current + 1 :]
     if state.phase is not Phase.COMMITTED:
-        others = [i for i in others if i > state.current or not state.candidates[i].results.has_error]
-    return sorted(others, key=lambda index: not state.candidates[index].results.worked)
+        before = tuple(candidate for candidate in before if not candidate.results.has_error)
+    testable = [candidate for candidate in (*before, *after) if _testable(candidate, at)]
+    return min(testable, key=lambda candidate: not candidate.results.worked, default=None)
 
 
 def _worked_last(state: State) -> int:
@@ -307,7 +324,7 @@ def _worked_last(state: State) -> int:
     return max(range(len(state.candidates)), key=worth)
 
 
-def _testable(candidate: Candidate, at: Moment) -> bool:
+def _testable(candidate: Candidate, at: Instant) -> bool:
     return candidate.dpc.usable and _cools(candidate, at) == 0.0
 
 
@@ -315,7 +332,7 @@ def _failed_at(candidate: Candidate) -> float:
     return candidate.results.last_failed or 0.0
 
 
-def _cools(candidate: Candidate, at: Moment) -> float:
+def _cools(candidate: Candidate, at: Instant) -> float:
     """Seconds until it may be tried again. A clock that was set does not make it longer than ever."""
     failed = candidate.results.last_failed
     if failed is None or candidate.results.worked or at.wall < failed:
@@ -323,7 +340,7 @@ def _cools(candidate: Candidate, at: Moment) -> float:
     return max(0.0, failed + COOL_DOWN - at.wall)
 
 
-def _better_at(state: State, at: Moment) -> float:
+def better_at(state: State, at: Instant) -> float:
     """When a better candidate than the present one is tried."""
     better = [_cools(c, at) for c in state.candidates[: state.current] if c.dpc.usable]
     if not better or not state.timers.better_interval or state.held:
@@ -331,14 +348,14 @@ def _better_at(state: State, at: Moment) -> float:
     return max(state.started + state.timers.better_interval, at.now + min(better))
 
 
-def _next_try(state: State, at: Moment) -> float:
+def next_try(state: State, at: Instant) -> float:
     """Nothing works: when to look again, at the present candidate or at others."""
     others = [_cools(c, at) for i, c in enumerate(state.candidates) if i != state.current and c.dpc.usable]
     wait = min([state.timers.test_duration, *([] if state.held else others)])
     return at.now + max(RETRY, wait)
 
 
-def _timer(state: State, at: Moment) -> Step:
+def _timer(state: State, at: Instant) -> Step:
     candidate = state.candidate
     if candidate is None or state.phase is Phase.IDLE or state.test_running:
         return state, []  # a running test will say more
@@ -354,7 +371,7 @@ def _timer(state: State, at: Moment) -> Step:
             for index, other in enumerate(state.candidates):
                 if index != state.current and _testable(other, at):
                     return _try(state, index, at)
-        case Phase.COMMITTED if at.now >= _better_at(state, at):
+        case Phase.COMMITTED if at.now >= better_at(state, at):
             better = [index for index in range(state.current) if _testable(state.candidates[index], at)]
             return _try(state, min(better, key=lambda index: _failed_at(state.candidates[index])), at)
     return _test(state)

@@ -9,6 +9,7 @@
 | `decode.py`, `yamltree.py` | bytes to plain values, bounded in every direction |
 | `report.py`, `document.py` | what is wrong, what has no effect, and what is read |
 | `native.py`, `schema.py` | evenet's own format |
+| `portpatch.py` | settings of one port, from a local operator |
 | `eve/`, `dpc.py`, `dpcport.py`, `properties.py` | EVE's formats, each object a table |
 | `mapping.py`, `convert.py` | what those tables are made of |
 | `typed.py`, `salvage.py`, `words.py` | plain values to the model's; what is wrong with types, in words |

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # whoever only asks for the type loads no model
 
 __all__ = ["Document", "Kind", "Notice"]
 
-Kind = Literal["eve", "dpc", "native", "settings"]
+Kind = Literal["eve", "dpc", "native", "settings", "bootstrap"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from evenet_core.lab.host import ENVIRONMENT, unshare_pids
@@ -16,13 +17,13 @@ from evenet_core.linux.procfs import start_time
 __all__ = ["start_keeper", "write_order"]
 
 
-def write_order(lab: Lab, model: Path, plan: SitePlan, documents: dict[str, Path], lines: list[str]) -> None:
+def write_order(lab: Lab, model: Path, plan: SitePlan, documents: Sequence[tuple[str, Path]], lines: list[str]) -> None:
     """What the keeper is to do, in the lab's directory."""
     (lab.directory / "model.json").write_bytes(model.read_bytes())
     (lab.directory / "given").mkdir()
-    for document in documents.values():
+    for _, document in documents:
         (lab.directory / "given" / document.name).write_bytes(document.read_bytes())
-    order = {"names": list(plan.ports), "documents": [(option, path.name) for option, path in documents.items()]}
+    order = {"names": list(plan.ports), "documents": [(option, path.name) for option, path in documents]}
     (lab.directory / "order.json").write_text(json.dumps(order))
     cables = {cable.peer_link: cable.link for cable in plan.cables if cable.peer_host == DEVICE}
     ports = {name: {"label": label, "link": cables[name]} for name, label in plan.ports.items()}

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ def up(options: Namespace) -> int:
     if os.geteuid() != 0:
         raise EvenetError("a lab is made of namespaces: run it as root")
     model = read_model(options.model)
-    given = {"override": options.override, "config": options.device_config}
-    documents = {option: path for option, path in given.items() if path is not None}
+    given = [("bootstrap", options.bootstrap), *(("override", path) for path in options.override)]
+    documents = [(option, path) for option, path in (*given, ("config", options.device_config)) if path is not None]
     names = port_names(model, _interfaces(documents))
     found = limits(model, asyncio.run(missing_kinds()))
     if found:
@@ -85,10 +86,10 @@ def _failed(status: dict[str, Any]) -> int:
     return 1
 
 
-def _interfaces(documents: dict[str, Path]) -> list[str]:
+def _interfaces(documents: Sequence[tuple[str, Path]]) -> list[str]:
     """Names that the configs give to Ethernet ports."""
     names: list[str] = []
-    for path in documents.values():
+    for _, path in documents:
         document = formats.read_file(path)
         if document.config is not None:
             names += [port.interface for port in document.config.ports if port.kind is PortKind.ETHERNET]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from evenet_core.linux.l3 import addressing
@@ -21,6 +20,7 @@ from evenet_core.reconciler.explain import World
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.item import Driver, ItemKey
 from evenet_core.runtime.since import Since
+from evenet_core.status import time_of_day
 
 __all__ = ["Causes", "troubled_drivers"]
 
@@ -83,9 +83,8 @@ class Causes(World):
         return at + self._offset
 
     def clock(self, at: float) -> str:
-        """Time of day in UTC; with the date when that is not today."""
-        when, now = (datetime.fromtimestamp(seconds, UTC) for seconds in (self.wall(at), time.time()))
-        return when.strftime("%H:%M:%S" if when.date() == now.date() else "%Y-%m-%d %H:%M:%S")
+        """A time of the event loop, for people."""
+        return time_of_day(self.wall(at))
 
     # -- ports ----------------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,25 @@ from msgspec import ValidationError
 from evenet_core.apps.numbers import Numbers
 from evenet_core.device.dpclist import Candidate
 from evenet_core.device.probation import Wait
+from evenet_core.device.verification import Phase, Resumed
 from evenet_core.model.config import DeviceConfig
+from evenet_core.model.patches import PortPatch
 from evenet_core.model.plain import from_plain, to_json
+from evenet_core.model.values import Moment
 from evenet_core.store import Flaw, Store
 
-__all__ = ["Memory"]
+__all__ = ["LocalChanges", "Memory"]
 
 COPIES = "state"  # directory of the copies, in the run directory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalChanges:
+    """What local operators want of ports: as a DPC of its own, and as an overlay of whatever is in use."""
+
+    manual: tuple[PortPatch, ...] = ()
+    manual_at: Moment = datetime(1970, 1, 1, tzinfo=UTC)
+    overlay: tuple[PortPatch, ...] = ()
 
 
 class Memory:
@@ -65,17 +79,29 @@ class Memory:
         """
         self._store.write("config", to_json(config), durable=durable)
 
-    def candidates(self) -> tuple[tuple[Candidate, ...], int]:
-        """The list of DPCs with their results, and the index of the one in use (-1 = none)."""
+    def candidates(self) -> Resumed:
+        """The list of DPCs with their results, and which is in use."""
         stored = self._store.load("dpcs")
         if not isinstance(stored, dict):
-            return (), -1
+            return Resumed()
         candidates = self._decoded("dpcs", stored.get("candidates"), tuple[Candidate, ...]) or ()
-        current = stored.get("current", -1)
-        return candidates, current if current in range(len(candidates)) else min(0, len(candidates) - 1)
+        current, phase, since = stored.get("current", -1), stored.get("phase"), stored.get("since")
+        return Resumed(
+            candidates,
+            current if current in range(len(candidates)) else min(0, len(candidates) - 1),
+            Phase(phase) if phase in list(Phase) else Phase.COMMITTED,
+            float(since) if isinstance(since, int | float) else 0.0,
+        )
 
-    def save_candidates(self, candidates: Sequence[Candidate], current: int) -> None:
-        self._store.write("dpcs", to_json({"candidates": candidates, "current": current}))
+    def save_candidates(self, candidates: Resumed) -> None:
+        self._store.write("dpcs", to_json(candidates))
+
+    def local_changes(self) -> LocalChanges:
+        """What local operators changed of ports."""
+        return self._read("local", LocalChanges) or LocalChanges()
+
+    def save_local_changes(self, changes: LocalChanges) -> None:
+        self._store.write("local", to_json(changes))
 
     def numbers(self) -> Numbers:
         """Every number given so far."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from evenet_core.device.readiness import PortState, Wait
 from evenet_core.linux.address import Address
 from evenet_core.linux.route import Route
 from evenet_core.linux.rule import Rule
 from evenet_core.model.adapters import Adapter
 from evenet_core.model.facts import link_fact
+from evenet_core.model.ports import PortKind, lower_name
 from evenet_core.model.resolved import InstancePort
 from evenet_core.planning.planner import adapter_port
 from evenet_core.probing.connectivity import PortUnderTest
@@ -40,6 +42,34 @@ class Ports:
         known = adapter_port(adapter, Facts(self._facts))
         return usable(known, [(item, state is ItemState.PENDING) for item, state in items if item.kind in IP_KINDS])
 
+    def state(self, adapter: Adapter, errors: Sequence[str] = (), *, named: bool = True) -> PortState:
+        """As verification sees it.
+
+        :param errors: why it cannot be planned
+        :param named: the controller is known by a name that has to be looked up
+        """
+        wait, problem = self._lacks(adapter, errors, named=named)
+        return PortState(label=adapter.label, management=adapter.management, wait=wait, problem=problem)
+
+    def _lacks(self, adapter: Adapter, errors: Sequence[str], *, named: bool) -> tuple[Wait, str]:
+        """What it waits for, and that in EVE's words."""
+        interface = f"interface {adapter.ifname or f'of {adapter.label}'}"
+        if errors or adapter.config_error:
+            return Wait.CONFIG, "; ".join(errors) or adapter.config_error
+        if not any(name in self._facts for name in (link_fact(adapter.ifname), link_fact(lower_name(adapter.ifname)))):
+            missing = Wait.MODEM if adapter.kind is PortKind.CELLULAR else Wait.INTERFACE
+            return missing, f"{interface} is missing"
+        has = self.port(adapter)
+        if not has.carrier:
+            return Wait.LINK, f"link not up for {interface}"
+        if not has.addresses:
+            if adapter_port(adapter, Facts(self._facts)).addresses:
+                return Wait.ITEMS, f"{interface}: its addresses and routes are being made"
+            return Wait.ADDRESS, f"{interface}: no suitable IP address available"
+        if adapter.management and named and not has.dns and not _has_proxy_by_address(adapter):
+            return Wait.ADDRESS, f"{interface}: no DNS server available"
+        return Wait.NOTHING, ""
+
     def under_test(self, adapter: Adapter) -> PortUnderTest:
         """As a connectivity test needs it."""
         has = self.port(adapter)
@@ -52,6 +82,19 @@ class Ports:
             dns_servers=has.dns,
             error=adapter.config_error,
         )
+
+
+def _has_proxy_by_address(adapter: Adapter) -> bool:
+    """Whoever is asked through it looks names up by itself."""
+    return adapter.proxy is not None and any(_is_address(server.server) for server in adapter.proxy.servers)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def usable(port: InstancePort, items: Iterable[tuple[Item, bool]]) -> InstancePort:

@@ -7,9 +7,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
-from evenet_core.device.dpclist import Candidate
 from evenet_core.device.readiness import PortState
 from evenet_core.device.verification import (
     Adjusted,
@@ -17,9 +15,9 @@ from evenet_core.device.verification import (
     Asked,
     Command,
     Event,
-    Moment,
-    Phase,
+    Instant,
     PortsChanged,
+    Resumed,
     RunTest,
     SetTimer,
     State,
@@ -33,28 +31,9 @@ from evenet_core.device.verify import step
 from evenet_core.model.adapters import Dpc
 from evenet_core.probing.verdict import PortVerdict
 
-__all__ = ["Verifier", "resumed"]
+__all__ = ["Verifier"]
 
 log = logging.getLogger(__name__)
-
-
-def resumed(
-    candidates: tuple[Candidate, ...], current: int, phase: Phase, since: float, before: State, at: Moment
-) -> tuple[State, list[Command]]:
-    """Go on where an earlier run stopped: a trial goes on, and what was committed to is tested once more.
-
-    :param since: when the candidate in use came on trial, by the wall clock.
-    :param before: with what is not stored: timers and the like.
-    """
-    if not candidates:
-        return before, []
-    if not any(candidate.dpc.adapters for candidate in candidates):  # somebody else cares for the node's uplink
-        return replace(before, candidates=candidates, current=current, phase=Phase.IDLE), []
-    age = at.wall - since if phase in (Phase.WAITING, Phase.TESTING) else 0.0
-    started = at.now - (age if 0.0 <= age else 0.0)  # less than 0: the clock was set back
-    state = replace(before, candidates=candidates, current=current, phase=Phase.WAITING, started=started)
-    state = replace(state, trial=before.trial + 1, test_running=False, test_again=False, ports=(), ready_at=None)
-    return state, [Use(candidates[current].dpc), SetTimer(at.now)]
 
 
 class Verifier:
@@ -72,9 +51,10 @@ class Verifier:
         use: Callable[[Dpc | None], None],
         test: Callable[[], Awaitable[Sequence[PortVerdict]]],
         changed: Callable[[State], None],
-        clock: Callable[[], Moment] | None = None,
+        clock: Callable[[], Instant] | None = None,
     ) -> None:
         self.state = state
+        self.since = 0.0  # when the DPC in use came on trial, by the wall clock
         self._use = use
         self._test = test
         self._changed = changed
@@ -84,16 +64,14 @@ class Verifier:
         self._timer: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
 
-    def resume(self, candidates: tuple[Candidate, ...], current: int, phase: Phase, since: float) -> None:
+    def resume(self, stored: Resumed) -> None:
         """Go on where an earlier run stopped. What is in use then is `state.candidate`: nobody is told to use it."""
-        self.state, commands = resumed(candidates, current, phase, since, self.state, self._clock())
-        self._obey([command for command in commands if not isinstance(command, Use)])
+        self._send(stored)
+        self.since = stored.since
 
     @property
-    def since(self) -> float:
-        """When the DPC in use came on trial, by the wall clock."""
-        at = self._clock()
-        return at.wall - (at.now - self.state.started)
+    def now(self) -> Instant:
+        return self._clock()
 
     def adjust(self, adjusted: Adjusted) -> None:
         self._send(adjusted)
@@ -126,7 +104,10 @@ class Verifier:
         self._obeying = True
         try:
             while self._events:
-                self.state, commands = step(self.state, self._events.popleft(), self._clock())
+                before, at = self.state.trial, self._clock()
+                self.state, commands = step(self.state, self._events.popleft(), at)
+                if self.state.trial != before:
+                    self.since = at.wall
                 self._obey(commands)
                 self._changed(self.state)
         finally:
@@ -165,5 +146,5 @@ class Verifier:
         self._send(Verdicts(trial, verdicts))
 
 
-def _clock() -> Moment:
-    return Moment(asyncio.get_running_loop().time(), time.time())
+def _clock() -> Instant:
+    return Instant(asyncio.get_running_loop().time(), time.time())

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from evenet_core.device.dpclist import same_settings
+from evenet_core.device.verification import State
 from evenet_core.errors import EvenetError
 from evenet_core.model.adapters import Dpc
 from evenet_core.probing.connectivity import PortUnderTest, check
@@ -15,7 +16,6 @@ from evenet_core.probing.verdict import Reason
 from evenet_core.probing.witness import CONTROLLER, HTTP, parse_target
 from evenet_core.reconciler.engine import Engine
 from evenet_core.runtime.probes import Probes
-from evenet_core.runtime.verifier import Verifier
 from evenet_core.settings import Controller
 
 __all__ = ["Witness"]
@@ -27,6 +27,7 @@ class Witness:
     """Whoever was chosen to confirm a config.
 
     :param probes: those of the node, by name.
+    :param state: what verification knows.
     :param ports: the management adapters as they are now.
     """
 
@@ -34,13 +35,13 @@ class Witness:
         self,
         controller: Controller,
         probes: Probes,
-        verifier: Verifier,
+        state: Callable[[], State],
         engine: Engine,
         ports: Callable[[], Iterable[PortUnderTest]],
     ) -> None:
         self._controller = controller
         self._probes = probes
-        self._verifier = verifier
+        self._state = state
         self._engine = engine
         self._ports = ports
 
@@ -82,7 +83,7 @@ class Witness:
 
         :raises ProbeError: another one is in use.
         """
-        state = self._verifier.state
+        state = self._state()
         if state.candidate is None or not same_settings(state.candidate.dpc, dpc):
             error = state.candidates[0].results.last_error if state.candidates else ""
             raise ProbeError(Cause.OTHER, f"the node went back to another DPC{error and f': {error}'}")

@@ -20,7 +20,7 @@ from evenet_core.device.flatten import dpc_from_config
 from evenet_core.formats import Document
 from evenet_core.linux.files import write_atomic
 from evenet_core.node import Node
-from evenet_core.settings import NodeSettings
+from evenet_core.settings import Controller, NodeSettings
 from tests.support.crash import Crash
 from tests.support.kernel import ip
 
@@ -139,7 +139,7 @@ async def next_run(home: Path) -> str:
     node = await started(home)
     await settled(node)
     [address] = [str(one["local"]) for link in ip("-4", "address", "show", "dev", "eth0") for one in link["addr_info"]]
-    state = node._verifier.state
+    state = node._dpcs.state
     assert [str(adapter.address) for adapter in node._config.adapters] == [address]
     assert (state.candidate and state.candidate.dpc) == dpc_from_config(node._config)
     known = {str(one.ip) for c in state.candidates for a in c.dpc.adapters for one in a.addresses}
@@ -160,6 +160,7 @@ async def settled(node: Node) -> None:
 
 
 async def started(home: Path) -> Node:
-    settings = NodeSettings(resolv_conf="", app_namespaces="")
+    controller = Controller(url="" if DNS.get() else "http://controller.test/")
+    settings = NodeSettings(resolv_conf="", app_namespaces="", controller=controller, last_resort=False)
     node = Node(state_dir=home / "state", run_dir=home / "run", settings=settings)
     return await node.__aenter__()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from evenet_core.device.dpclist import Candidate
-from evenet_core.device.verify import State
+from evenet_core.device.verification import State
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.probing.builtin import builtin_probes
 from evenet_core.probing.connectivity import PortUnderTest
@@ -20,7 +20,6 @@ from evenet_core.probing.request import ProbeError, ProbeRequest
 from evenet_core.reconciler.engine import Engine
 from evenet_core.runtime.facthub import FactHub
 from evenet_core.runtime.probes import Probes
-from evenet_core.runtime.verifier import Verifier
 from evenet_core.runtime.witness import Witness
 from evenet_core.settings import Controller
 from tests.support.uplinks import CONTROLLER, OK, Uplink, uplinks
@@ -42,8 +41,7 @@ class Node:
 
     def __init__(self, wans: list[Uplink], probes: dict[str, Any] | None = None) -> None:
         candidates = (Candidate(dpc=OURS), Candidate(dpc=OTHER))
-        state = State(candidates=candidates, current=0, trial=1)
-        self.verifier = Verifier(state, use=lambda dpc: None, test=self._test, changed=lambda state: None)
+        self.state = State(candidates=candidates, current=0, trial=1)
         self.engine = Engine([])
         known = Probes(FactHub(lambda names: None), {**builtin_probes(), **(probes or {})}, lambda *_: None)
         ports = [
@@ -52,7 +50,7 @@ class Node:
             )
             for wan in wans
         ]
-        self.witness = Witness(Controller(url=URL), known, self.verifier, self.engine, lambda: ports)
+        self.witness = Witness(Controller(url=URL), known, lambda: self.state, self.engine, lambda: ports)
 
     async def reached(self, by: str) -> str:
         await self.engine.start()
@@ -62,10 +60,7 @@ class Node:
             await self.engine.stop()
 
     def goes_back(self) -> None:
-        self.verifier.state = replace(self.verifier.state, current=1, trial=2)
-
-    async def _test(self) -> list[Any]:
-        return []
+        self.state = replace(self.state, current=1, trial=2)
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -21,6 +21,7 @@ from select import select
 from typing import Any
 
 from evenet_core.agent.service import AgentOptions, run_agent
+from evenet_core.agent.sources import Sources
 from evenet_core.cli.client import AgentError, Client
 from evenet_core.linux.rtnl import Rtnl
 from evenet_core.settings import load_settings
@@ -78,7 +79,7 @@ class MortalAgent:
             state_dir=self._home / "state",
             socket_path=self._home / "run" / "evenet.sock",
             settings=load_settings(self._home / "settings.yaml"),
-            config=self._config,
+            sources=Sources(config=self._config),
             teardown=self.teardown,
         )
         if moment is not None:

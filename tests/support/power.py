@@ -31,6 +31,7 @@ WORLD = "10.0.0.1"
 SETTINGS = f"""\
 controller: {{url: "http://{WORLD}/"}}
 resolv_conf: ""
+last_resort: false
 """
 CONFIG = """\
 evenet: 1
@@ -126,8 +127,8 @@ class Machine:
 
     def addresses(self) -> list[str]:
         """IPv4 addresses that the kernel has on the port."""
-        found = ip("-4", "address", "show", "dev", "eth0")
-        return [address["local"] for link in found for address in link.get("addr_info", ())]
+        links = [link for link in ip("-4", "address", "show") if link.get("ifname") == "eth0"]  # it may get another name
+        return [address["local"] for link in links for address in link.get("addr_info", ())]
 
     def tries_out(self, address: str, seconds: float) -> None:
         """Returns when the config is in the kernel; whether the controller is reached does not matter."""

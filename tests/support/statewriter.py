@@ -15,9 +15,11 @@ from evenet_core.apps.numbers import Numbers
 from evenet_core.device.dpclist import Candidate, Results
 from evenet_core.device.flatten import dpc_from_config
 from evenet_core.device.probation import Wait
+from evenet_core.device.verification import Resumed
 from evenet_core.model.config import DeviceConfig
+from evenet_core.model.patches import PortPatch
 from evenet_core.planning.inputs import gather_inputs
-from evenet_core.runtime.memory import Memory
+from evenet_core.runtime.memory import LocalChanges, Memory
 from evenet_core.settings import NodeSettings
 from evenet_core.store import Store
 
@@ -34,7 +36,8 @@ def write_state(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     memory = Memory(directory)
     memory.save_config(config)
-    memory.save_candidates(_candidates(config), 1)
+    memory.save_candidates(Resumed(_candidates(config), 1))
+    memory.save_local_changes(_local(config))
     memory.save_numbers(_numbers(config))
     memory.save_route_choices(CHOICES)
     memory.save_unconfirmed(_wait(replace(config, timestamp=datetime(2026, 1, 1, tzinfo=UTC))))
@@ -56,6 +59,15 @@ def _candidates(config: DeviceConfig) -> tuple[Candidate, ...]:
     )
     ports = tuple((adapter.label, tested) for adapter in dpc.adapters)
     return Candidate(dpc=dpc), Candidate(dpc=replace(dpc, key="override"), results=tested, ports=ports)
+
+
+def _local(config: DeviceConfig) -> LocalChanges:
+    dpc = dpc_from_config(config)
+    patches = tuple(
+        PortPatch(label=a.label, ip=a.ip, addresses=a.addresses, mtu=9000, proxy=a.proxy, wifi=a.wifi)
+        for a in dpc.adapters
+    )
+    return LocalChanges(manual=patches[:1], manual_at=datetime(2026, 1, 1, tzinfo=UTC), overlay=patches)
 
 
 def _numbers(config: DeviceConfig) -> Numbers:

@@ -1,10 +1,10 @@
-"""A device in virtual time: sites that work or not, whose DPCs are verified. Decisions are real, the world is simple."""
+"""A device in virtual time whose DPCs are verified. Decisions are real, the world is simple."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 
@@ -12,9 +12,10 @@ from evenet_core.device.readiness import PortState, Wait
 from evenet_core.device.verification import (
     Command,
     Event,
-    Moment,
+    Instant,
     Phase,
     PortsChanged,
+    Resumed,
     RunTest,
     SetTimer,
     State,
@@ -27,7 +28,6 @@ from evenet_core.device.verify import step
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.networks import IpMode, IpSettings
 from evenet_core.probing.verdict import PortVerdict, Reason
-from evenet_core.runtime.verifier import resumed
 
 __all__ = ["Cable", "World", "dpc", "phase_fits"]
 
@@ -75,8 +75,8 @@ class World:
         self._timer = self._test = -1
 
     @property
-    def moment(self) -> Moment:
-        return Moment(self.now, EPOCH + self.now + self.set_by)
+    def moment(self) -> Instant:
+        return Instant(self.now, EPOCH + self.now + self.set_by)
 
     @property
     def waits_for_something(self) -> bool:
@@ -97,10 +97,11 @@ class World:
         """The agent is killed and comes back: it knows what was stored."""
         self._queue.clear()
         self._timer = self._test = -1
-        stored = (self.state.candidates, self.state.current, self.state.phase, self.moment.wall - self._age())
-        self.state, commands = resumed(*stored, replace(self.state, candidates=(), current=-1), self.moment)
-        self._obey(commands)
-        self.watch(self)
+        age = max(0.0, self.now - self.state.started)
+        stored = Resumed(self.state.candidates, self.state.current, self.state.phase, self.moment.wall - age)
+        self.state = State(timers=self.state.timers)
+        if stored.candidates:
+            self.happens(stored)
         self.changes()
 
     def lives(self, seconds: float) -> None:
@@ -114,9 +115,6 @@ class World:
     def works(self, candidate: Dpc) -> bool:
         """Whether it would reach the controller."""
         return self.controller and any(self._reaches(a) and a.management for a in candidate.adapters)
-
-    def _age(self) -> float:
-        return max(0.0, self.now - self.state.started)
 
     def _reaches(self, adapter: Adapter) -> bool:
         cable = self.cables[adapter.label]

@@ -144,6 +144,19 @@ ANSWERS: dict[str, Any] = {
             "last_error": "no answer",
             "last_warning": None,
             "ports": ["uplink0"],
+            "results": [
+                {
+                    "label": "uplink0",
+                    "ifname": "eth0",
+                    "usage": "management",
+                    "origin": "controller",
+                    "last_succeeded": None,
+                    "last_failed": "2026-01-01T00:00:00Z",
+                    "error": "no answer",
+                    "warning": None,
+                }
+            ],
+            "outlook": ["port uplink0: no answer"],
         }
         for index, key in enumerate(("zedagent", "override"))
     ],
@@ -499,6 +512,37 @@ def test_what_is_not_there_is_told_with_what_is(evenet: Any, running: Agent, com
     done = evenet(command)
 
     assert (done.status, done.out, done.err) == (1, "", complaint)
+
+
+@pytest.mark.parametrize(
+    ("command", "method", "given"),
+    [
+        ("dpc test", "try_dpc", {"key": ""}),
+        ("dpc test usb", "try_dpc", {"key": "usb"}),
+        ("dpc revert", "revert_ports", {}),
+        ("dpc set eth0 --dhcp --dns 192.0.2.1 --dns 192.0.2.2", "set_port", {"label": "eth0", "settings": {
+            "dhcp": True, "address": None, "gateway": None, "dns": ["192.0.2.1", "192.0.2.2"], "ntp": [], "domain": "",
+            "mtu": None, "proxy": None,
+        }}),
+    ],
+)  # fmt: skip
+def test_what_the_local_operator_does_is_handed_to_the_agent(
+    evenet: Any, running: Agent, command: str, method: str, given: dict[str, Any]
+) -> None:
+    running.answers |= {"try_dpc": None, "set_port": None, "revert_ports": {"reverted": True}}
+
+    done = evenet(command)
+
+    assert (done.status, done.out, done.err) == (0, "", "")
+    assert running.asked[-1] == (method, given)
+
+
+def test_nothing_to_take_back_is_told(evenet: Any, running: Agent) -> None:
+    running.answers["revert_ports"] = {"reverted": False}
+
+    done = evenet("dpc revert")
+
+    assert (done.status, done.err) == (1, "evenet: no port has other settings than its DPC says\n")
 
 
 def test_the_dpc_in_use_is_shown_without_a_key(evenet: Any, running: Agent) -> None:

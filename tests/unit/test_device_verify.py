@@ -15,7 +15,7 @@ from evenet_core.device.verification import (
     Asked,
     Command,
     Event,
-    Moment,
+    Instant,
     Phase,
     PortsChanged,
     RunTest,
@@ -53,7 +53,7 @@ UNPLUGGED = PortsChanged((PortState(label="eth0", wait=Wait.LINK, problem="eth0:
 
 def step(state: State, event: Event, now: float) -> tuple[State, list[Command]]:
     """One step, at a moment that both clocks show."""
-    return verify.step(state, event, Moment(now, now))
+    return verify.step(state, event, Instant(now, now))
 
 
 def after(state: State, *events: tuple[float, Happening]) -> tuple[State, list[Command]]:

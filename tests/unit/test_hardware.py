@@ -10,7 +10,7 @@ import pytest
 from evenet_ethernet import evenet_plan_link
 
 from evenet_core.device.flatten import dpc_from_config
-from evenet_core.device.verify import State
+from evenet_core.device.verification import State
 from evenet_core.errors import NotSupported
 from evenet_core.hookspecs import PluginInfo, PortDevice, PortIdentity, PortQuirks, hookimpl
 from evenet_core.linux.link import PortBridge, link_key

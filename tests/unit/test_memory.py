@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from evenet_core.apps.numbers import Numbers
 from evenet_core.device.dpclist import Candidate, Results
 from evenet_core.device.probation import Wait
+from evenet_core.device.verification import Phase, Resumed
 from evenet_core.errors import EvenetError
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
@@ -37,6 +38,7 @@ FIRST = Candidate(
     ports=(("eth0", Results(last_failed=3.0, last_error="no answer")),),
 )
 SECOND = replace(FIRST, dpc=replace(FIRST.dpc, key="override"))
+STORED = Resumed((FIRST, SECOND), 1, Phase.TESTING, 1_790_000_000.5)
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def spoil(tmp_path: Path, name: str, value: Any) -> None:
 
 def test_a_new_node_remembers_nothing(memory: Memory) -> None:
     assert memory.config() is None
-    assert memory.candidates() == ((), -1)
+    assert memory.candidates() == Resumed()
     assert memory.numbers() == Numbers()
     assert memory.route_choices() == {}
     assert memory.unconfirmed() is None
@@ -76,9 +78,9 @@ def test_a_config_comes_back_with_all_that_is_in_it(memory: Memory, tmp_path: Pa
 
 
 def test_candidates_come_back_with_their_results(memory: Memory, tmp_path: Path) -> None:
-    memory.save_candidates((FIRST, SECOND), 1)
+    memory.save_candidates(STORED)
 
-    assert restarted(tmp_path).candidates() == ((FIRST, SECOND), 1)
+    assert restarted(tmp_path).candidates() == STORED
 
 
 def test_numbers_and_choices_come_back(memory: Memory, tmp_path: Path) -> None:
@@ -134,18 +136,18 @@ def test_a_confirmed_config_waits_no_more(memory: Memory, tmp_path: Path) -> Non
 def test_an_index_that_is_none_means_the_first_candidate(
     memory: Memory, tmp_path: Path, stored: Any, current: int
 ) -> None:
-    memory.save_candidates((FIRST, SECOND), 0)
+    memory.save_candidates(STORED)
     document = Store(tmp_path).load("dpcs")
     spoil(tmp_path, "dpcs", document | {"current": stored})
 
-    assert memory.candidates() == ((FIRST, SECOND), current)
+    assert memory.candidates() == replace(STORED, current=current)
 
 
 @pytest.mark.parametrize("stored", [5, "x", [], {}, {"candidates": 5}, {"candidates": [{"dpc": 1}]}, {"current": 3}])
 def test_a_list_of_candidates_that_cannot_be_understood_is_none(memory: Memory, tmp_path: Path, stored: Any) -> None:
     spoil(tmp_path, "dpcs", stored)
 
-    assert memory.candidates() == ((), -1)
+    assert memory.candidates() == Resumed()
 
 
 @pytest.mark.parametrize("stored", [5, [], {"evenet": 99}, {"network_instances": [{"name": 5}]}, {"timestamp": "soon"}])

@@ -91,7 +91,10 @@ def test_names_may_be_left_to_somebody_else(file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("contoller: {}", "contoller: is not known; one of app_namespaces, controller, plugins, resolv_conf"),
+        (
+            "contoller: {}",
+            "contoller: is not known; one of app_namespaces, controller, last_resort, plugins, resolv_conf",
+        ),
         ("controller: {uri: x}", "controller.uri: is not known; one of ca, url"),
         ("controller: https://c.test/", "controller: is no group of settings; write them below it, indented"),
         ("controller: {url: 5}", "controller.url: is no text; write one, in quotes if need be"),

@@ -36,13 +36,13 @@ def documents(directory: Path) -> dict[str, Any]:
 def understood(directory: Path) -> dict[str, Any]:
     """What a node makes of a state, in the shape of the documents."""
     memory = Memory(directory)
-    candidates, current = memory.candidates()
     unconfirmed = memory.unconfirmed()
     assert unconfirmed is not None
     found = {
         "config.json": memory.config(),
-        "dpcs.json": {"candidates": candidates, "current": current},
+        "dpcs.json": memory.candidates(),
         "numbers.json": memory.numbers().to_json(),
+        "local.json": memory.local_changes(),
         "routes.json": memory.route_choices(),
         "unconfirmed.json": unconfirmed,
         "given-eve.json": memory.given("eve"),

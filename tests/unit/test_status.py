@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evenet_core.device.dpclist import Candidate, Results
-from evenet_core.device.verify import Phase, State
+from evenet_core.device.verification import Phase, State
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.addressing import LeaseSource
 from evenet_core.model.facts import lease_fact, link_fact, route_choice_fact

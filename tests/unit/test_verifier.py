@@ -13,7 +13,7 @@ import pytest
 
 from evenet_core.device.dpclist import Candidate
 from evenet_core.device.readiness import PortState
-from evenet_core.device.verification import Adjusted, Moment, Phase, State, Timers
+from evenet_core.device.verification import Adjusted, Instant, Phase, Resumed, State, Timers
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.networks import IpMode, IpSettings
 from evenet_core.probing.verdict import PortVerdict, Reason
@@ -49,8 +49,8 @@ class World:
     def now() -> float:
         return asyncio.get_running_loop().time()
 
-    def clock(self) -> Moment:
-        return Moment(self.now(), 1e9 + self.now())
+    def clock(self) -> Instant:
+        return Instant(self.now(), 1e9 + self.now())
 
     async def _test(self) -> Sequence[PortVerdict]:
         self.tests.append(self.now())
@@ -195,7 +195,7 @@ def test_a_node_that_starts_again_tests_what_is_in_use_once_more_and_changes_not
         state = before.verifier.state
 
         world.verifier.adjust(Adjusted(timers=Timers(test_duration=10.0)))
-        world.verifier.resume(state.candidates, state.current, state.phase, before.verifier.since)
+        world.verifier.resume(Resumed(state.candidates, state.current, state.phase, before.verifier.since))
         assert (world.phase, world.used) == (Phase.WAITING, [])
         world.verifier.ports_changed(READY)
         await asyncio.sleep(5)
@@ -208,7 +208,7 @@ def test_a_node_that_starts_again_tests_what_is_in_use_once_more_and_changes_not
 
 def test_a_node_that_starts_again_without_adapters_has_nothing_to_verify(world: World) -> None:
     async def story() -> None:
-        world.verifier.resume((Candidate(dpc=replace(dpc(), adapters=())),), 0, Phase.IDLE, 0.0)
+        world.verifier.resume(Resumed((Candidate(dpc=replace(dpc(), adapters=())),), 0, Phase.IDLE, 0.0))
         world.verifier.ports_changed(READY)
         await asyncio.sleep(1000)
 
@@ -223,7 +223,7 @@ def test_a_node_that_starts_without_network_gives_up_by_the_clock(world: World) 
         other.verifier.arrived(dpc())
         await other.verifier.stop()
         world.verifier.adjust(Adjusted(timers=Timers(test_duration=10.0)))
-        world.verifier.resume(other.verifier.state.candidates, 0, Phase.WAITING, 1e9)
+        world.verifier.resume(Resumed(other.verifier.state.candidates, 0, Phase.WAITING, 1e9))
 
         await asyncio.sleep(51)
 
@@ -275,7 +275,7 @@ def test_a_trial_that_a_restart_cut_in_two_takes_no_longer_than_one(world: World
             since = world.verifier.since
             await asyncio.sleep(29)
             await world.verifier.stop()
-            world.verifier.resume(state.candidates, state.current, state.phase, since)
+            world.verifier.resume(Resumed(state.candidates, state.current, state.phase, since))
 
         await asyncio.sleep(10)
 

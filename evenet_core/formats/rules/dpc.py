@@ -12,7 +12,7 @@ from evenet_core.formats.rules.view import once
 from evenet_core.model.adapters import BUILT_IN_LABELS, Adapter, Dpc
 from evenet_core.model.networks import IpMode
 
-__all__ = ["check_dpc"]
+__all__ = ["check_adapter", "check_dpc"]
 
 MOST = 256  # routing tables 501 to 799
 
@@ -24,7 +24,7 @@ def check_dpc(dpc: Dpc, report: Report) -> None:
     once(report, "label", (((*path, "label"), one.label) for path, one in adapters))
     check_interfaces(report, (((*path, "ifname"), one.ifname, one.has_ip) for path, one in adapters))
     for path, adapter in adapters:
-        _check_adapter(report, path, adapter)
+        check_adapter(report, path, adapter)
     _check_layers(report, adapters)
     if not dpc.usable and adapters:
         report.at(("adapters",), "no port can reach the controller", "one must be for management, with IP")
@@ -33,7 +33,8 @@ def check_dpc(dpc: Dpc, report: Report) -> None:
     tell_unsupported_dpc(dpc, report)
 
 
-def _check_adapter(report: Report, path: Path, adapter: Adapter) -> None:
+def check_adapter(report: Report, path: Path, adapter: Adapter) -> None:
+    """One adapter by itself."""
     if adapter.label and not (adapter.ifname or adapter.pci or adapter.usb):
         report.at((*path, "ifname"), "is missing", "write the interface, or PCIAddr or USBAddr of a modem")
     if adapter.label in BUILT_IN_LABELS:
