@@ -48,10 +48,10 @@ from evenet_core.probing.connectivity import PortUnderTest, check
 from evenet_core.probing.prober import Selected
 from evenet_core.probing.verdict import PortVerdict
 from evenet_core.reconciler.engine import Engine
-from evenet_core.reconciler.events import DriftEvent, EngineEvent
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Fragments
-from evenet_core.reconciler.plan import Plan
+from evenet_core.reconciler.views.events import DriftEvent, EngineEvent
+from evenet_core.reconciler.views.plan import Plan
 from evenet_core.runtime.causes import Causes, troubled_drivers
 from evenet_core.runtime.confirmation import Confirmation
 from evenet_core.runtime.dpcs import Dpcs

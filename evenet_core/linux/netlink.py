@@ -44,6 +44,7 @@ NLMSGERR_ATTR_MSG = 1
 
 HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
 ATTRIBUTE = struct.Struct("=HH")
+_NUMBER = struct.Struct("=HHI")  # an attribute of four bytes, the most frequent one
 _NESTED = 0x8000
 TYPE_MASK = 0x3FFF
 _FORMATS = {1: struct.Struct("=B"), 2: struct.Struct("=H"), 4: struct.Struct("=I")}
@@ -84,7 +85,8 @@ def encode(message: Message, sequence: int, flags: int = 0) -> bytes:
 
 def _attribute(kind: int, payload: bytes) -> bytes:
     length = 4 + len(payload)
-    return ATTRIBUTE.pack(length, kind) + payload + b"\0" * (-length % 4)
+    attribute = ATTRIBUTE.pack(length, kind) + payload
+    return attribute + b"\0" * (-length % 4) if length % 4 else attribute
 
 
 def raw(kind: int, payload: bytes) -> bytes:
@@ -94,7 +96,7 @@ def raw(kind: int, payload: bytes) -> bytes:
 
 def number(kind: int, value: int, size: int = 4) -> bytes:
     """An attribute of an unsigned integer in host order, `size` bytes long."""
-    return _attribute(kind, _FORMATS[size].pack(value))
+    return _NUMBER.pack(8, kind, value) if size == 4 else _attribute(kind, _FORMATS[size].pack(value))
 
 
 def text(kind: int, value: str) -> bytes:

@@ -38,11 +38,11 @@ def script(changes: Sequence[Change], known: Iterable[Item]) -> list[tuple[int |
     used = [(place, change) for place, change in deletes if _rank(change.item) <= _SET]
     for place, change in sorted(users, key=lambda pair: _rank(pair[1].item), reverse=True):
         lines += [(place, line) for line in _removal(change.item)]
-    mentioned = {change.key for change in changes}
     for place, change in sorted(others, key=lambda pair: _rank(pair[1].item)):
         item = change.item
         lines += [(place, line) for line in _creation(change)]
         if isinstance(item, NftTable) and change.op is Op.UPDATE:
+            mentioned = {change.key for change in changes}
             rest = [i for i in known if _in_table(i, item) and i.key not in mentioned]
             for kept in sorted(rest, key=_rank):
                 lines += [(None, line) for line in _creation(Change(Op.CREATE, None, kept))]
@@ -123,13 +123,15 @@ def _plain(word: str) -> str:
 
 def _words(text: str) -> str:
     """`a . b` and `jump c`, each word checked, names of links quoted."""
-    parts = [" ".join(_quoted(word, first=i == 0) for i, word in enumerate(p.split(" "))) for p in text.split(" . ")]
-    return " . ".join(parts)
+    return " . ".join(map(_part, text.split(" . ")))
 
 
-def _quoted(word: str, *, first: bool) -> str:
-    plain = _plain(word)
-    return f'"{plain}"' if first and plain not in _KEYWORDS and _LINK.match(plain) else plain
+def _part(text: str) -> str:
+    first, *others = text.split(" ")
+    for word in others:
+        _plain(word)
+    is_link = first not in _KEYWORDS and _LINK.match(first)
+    return " ".join((f'"{first}"' if is_link else _plain(first), *others)) if is_link or others else _plain(first)
 
 
 def _rules_in(body: str) -> int:

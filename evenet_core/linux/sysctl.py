@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol
 
 from evenet_core.errors import DriverError
 from evenet_core.linux.link import link_key
@@ -17,8 +17,7 @@ from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome, Requ
 __all__ = ["Sysctl", "SysctlDriver"]
 
 ROOT = Path("/proc/sys")
-LONGEST = 1 << 16  # bytes of a setting that are read
-T = TypeVar("T")
+SHORT, LONGEST = 1 << 10, 1 << 16  # bytes of a setting: most are short
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,7 @@ class SysctlDriver:
     def __init__(self, run_dir: Path, root: Path = ROOT, watch: Watch | None = None) -> None:
         self._notes = Notes(run_dir / "sysctl.json")
         self._root = root
+        self._base = f"{root}/"
         self._watch = watch
 
     async def observe(self) -> Iterable[Item]:
@@ -138,7 +138,7 @@ class SysctlDriver:
             return None  # the link went, and its settings with it
         try:
             if value != values[item.name]:
-                self._access(item.name, os.O_WRONLY, lambda opened: os.write(opened, value.encode()))
+                self._write(item.name, value)
             if change.op is Op.DELETE:
                 give_back(found.beside, self._root)
         except OSError as error:
@@ -146,20 +146,35 @@ class SysctlDriver:
         return None
 
     def _read(self, name: str) -> str | None:
-        if not _is_name(name):
+        """There may be thousands: a file object for each would double the time, as would room for the longest."""
+        try:
+            opened = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
             return None
         try:
-            return " ".join(self._access(name, os.O_RDONLY, lambda opened: os.read(opened, LONGEST)).decode().split())
+            text = os.read(opened, SHORT)
+            if len(text) == SHORT:
+                text += os.read(opened, LONGEST)
+            return " ".join(text.decode().split())
         except (OSError, ValueError):
             return None
-
-    def _access(self, name: str, flags: int, use: Callable[[int], T]) -> T:
-        """There may be thousands: a file object for each would double the time."""
-        opened = os.open(f"{self._root}/{name}", flags | os.O_CLOEXEC)
-        try:
-            return use(opened)
         finally:
             os.close(opened)
+
+    def _write(self, name: str, value: str) -> None:
+        opened = os.open(self._path(name), os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(opened, value.encode())
+        finally:
+            os.close(opened)
+
+    def _path(self, name: str) -> str:
+        """
+        :raises FileNotFoundError: it is no name of a setting, and leads to no file outside of /proc/sys.
+        """
+        if not _is_name(name):
+            raise FileNotFoundError(name)
+        return self._base + name
 
     def _found(self) -> dict[str, Found]:
         """By name."""
@@ -185,4 +200,4 @@ def _found(value: str, link: str, beside: Mapping[str, str] | None = None) -> Fo
 
 def _is_name(name: str) -> bool:
     """A name leads to no file outside of /proc/sys."""
-    return not name.startswith("/") and ".." not in name.split("/")
+    return not name.startswith("/") and (".." not in name or ".." not in name.split("/"))

@@ -93,7 +93,8 @@ raises or lies costs its own items only; all of it survives being killed at any 
 and not remembered. Large intents are kept piece by piece, each planned anew only when a fact changes that its planning
 read (`fragments`). Nothing costs more than what it changes.
 
-Where to read on: `item` the vocabulary; `machine` what may be done now (no clock, no I/O); `requirements`, `failures`
-its memory; `engine` runs it, with `supervised` drivers and `audit`s; `plan` what would be done; `explain`, `knots` why
-something is not; `fragments`, `facts` the intent by object; `events` what is told.
+Where to read on: `item` the vocabulary; `machine` what may be done now (no clock, no I/O); `places`, `failures`
+its memory; `engine` runs it, with `supervised` drivers and `audit`s; `fragments`, `facts` the intent by object. In
+`views` is what others are told: `plan` what would be done, `events` what was; `problems`, `knots` and `explain` why
+something is not.
 """

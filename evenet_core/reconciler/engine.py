@@ -9,14 +9,14 @@ from typing import Any
 
 from evenet_core.errors import DriverError
 from evenet_core.reconciler.audit import Audits
-from evenet_core.reconciler.events import DriftEvent, EngineEvent
 from evenet_core.reconciler.failures import Drift
 from evenet_core.reconciler.fragments import Delta, Wanted
 from evenet_core.reconciler.item import Change, Driver, Item, ItemKey, Outcome
 from evenet_core.reconciler.machine import Counts, Machine
-from evenet_core.reconciler.plan import Plan, diff
-from evenet_core.reconciler.problems import Problem, attributed, problems
 from evenet_core.reconciler.supervised import Supervised
+from evenet_core.reconciler.views.events import DriftEvent, EngineEvent
+from evenet_core.reconciler.views.plan import Plan, diff
+from evenet_core.reconciler.views.problems import Problem, attributed, problems
 
 __all__ = ["Engine"]
 
@@ -330,10 +330,14 @@ class Engine:
         self._note_touched(group, changes)
         self.machine.finished(outcomes, self._now())
         self._audits.changed(group, self._now())
-        hints = [(change.key, *self._hints.pop(change.key)) for change in changes if change.key in self._hints]
-        others = [by for key, found, by in hints if self.machine.actual.get(key) != found]
-        if others or any(outcome.error is not None for outcome in outcomes):
+        others = self._others(changes) if self._hints else []
+        if others or any(error is not None for _, error in outcomes):
             self._suspects[group] = "".join(others[:1])  # what failed may have been carried out in part
+
+    def _others(self, changes: list[Change]) -> list[str]:
+        """By whose hands these items became something else while they were changed."""
+        hints = [(change.key, *self._hints.pop(change.key)) for change in changes if change.key in self._hints]
+        return [by for key, found, by in hints if self.machine.actual.get(key) != found]
 
     async def _make(self, group: int, change: Change) -> None:
         """One change by itself. Interrupted, it leaves what its driver observes then."""
@@ -367,12 +371,11 @@ class Engine:
     # -- telling --------------------------------------------------------------------------------------
 
     def _tell_outcomes(self, outcomes: Iterable[Outcome], reasons: Iterable[str]) -> None:
-        now, owner = self._now(), self.machine.owner
-        for (change, error), reason in zip(outcomes, reasons, strict=True):
-            op, before, after, key = change
-            item, wanted = after or before, owner(key)
+        now, wanted, former = self._now(), self.machine.wanted, self.machine.former
+        for ((op, before, after, key), error), reason in zip(outcomes, reasons, strict=True):
+            item, owner = after or before, wanted.get(key) or former.get(key)
             assert item is not None
-            self._tell(EngineEvent(op, item, wanted.object if wanted is not None else None, error, reason, now))
+            self._tell(EngineEvent(op, item, owner.object if owner is not None else None, error, reason, now))
 
     def _tell_drifts(self, drifts: Iterable[Drift]) -> None:
         for drift in drifts:

@@ -77,9 +77,6 @@ class Failures:
         self._retries: list[tuple[float, int, ItemKey]] = []  # time, order of failing
         self._count = 0
 
-    def __bool__(self) -> bool:
-        return bool(self.of or self.drifts)
-
     def failed(self, key: ItemKey, op: Op, error: Exception, now: float) -> None:
         """An attempt failed; a lost cause is tried again as late as can be."""
         before = self.of.get(key)

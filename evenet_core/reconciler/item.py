@@ -104,9 +104,11 @@ class Change(_Change):
     __slots__ = ()
 
     def __new__(cls, op: Op, before: Item | None, after: Item | None, key: ItemKey | None = None) -> Self:
-        item = after if after is not None else before
-        assert item is not None
-        return super().__new__(cls, op, before, after, item.key if key is None else key)
+        if key is None:
+            item = after if after is not None else before
+            assert item is not None
+            key = item.key
+        return tuple.__new__(cls, (op, before, after, key))
 
     @property
     def item(self) -> Item:

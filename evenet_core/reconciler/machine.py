@@ -8,7 +8,7 @@ Rules of this file:
 * what stands on something that goes is updated to stand elsewhere if that can be done at once, else it goes too;
 * a group makes nothing new while removals that could make room for it are under way;
 * what fails, or is undone by somebody else, is tried again later and holds up only what requires it;
-* the cost of a change is that of the items it touches, not that of the node: a key is looked at when
+* the cost of a change is that of the items it touches, not that of the node: a place is looked at when
   something happened to it, to what it requires, or to what requires it.
 """
 
@@ -23,7 +23,7 @@ from enum import StrEnum
 from evenet_core.reconciler.failures import Drift, DriftError, Failures
 from evenet_core.reconciler.fragments import Delta, Wanted
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome
-from evenet_core.reconciler.requirements import Requirements
+from evenet_core.reconciler.places import Place, Places
 
 __all__ = ["PLAIN_REASONS", "Counts", "ItemState", "Machine"]
 
@@ -70,20 +70,18 @@ class Machine:
         self._apart = apart
         self._failures = Failures(jitter)
         self.failures = self._failures.of
+        self._fights = self._failures.drifts
         self.actual: dict[ItemKey, Item] = {}
         self.wanted: dict[ItemKey, Wanted] = {}
         self.former: dict[ItemKey, Wanted] = {}  # what was wanted and is still to be removed
         self.drifted: dict[ItemKey, Drift] = {}  # was as wanted, was found otherwise, and is to be repaired
         self.obsolete: set[ItemKey] = set()  # changes in flight that nobody wants any more, of groups apart
-        self._there: dict[int, dict[ItemKey, None]] = {}  # what exists, by group
-        self.leaving: set[ItemKey] = set()  # exists and has to be deleted
-        self._leaves: Counter[int] = Counter()  # how many of them, by group
-        self._dirty: dict[ItemKey, None] = {}  # whether these are leaving may have changed
-        self.plans = Requirements()  # of the intent; of what exists where nobody wants it
-        self._stands = Requirements()  # of what exists, and of what is being made
-        self._look: dict[int, dict[ItemKey, None]] = {}  # keys to look at by group, in the order in which they came up
-        self._flying: dict[ItemKey, Change] = {}
-        self._flights: Counter[int] = Counter()  # how many of them, by group
+        self._places = Places(group_of)
+        self._there: dict[int, dict[Place, None]] = {}  # what exists, by group
+        self._leaves: Counter[int | None] = Counter()  # how many exist and have to be deleted, by group
+        self._dirty: dict[Place, None] = {}  # whether these are leaving may have changed
+        self._look: dict[int, dict[Place, None]] = {}  # places to look at by group, in the order in which they came up
+        self._flights: Counter[int] = Counter()  # how many changes are in flight, by group
         self._removals = 0  # of them
 
     # -- what happens ---------------------------------------------------------------------------------
@@ -91,23 +89,28 @@ class Machine:
     def update(self, delta: Delta) -> None:
         """The intent changed."""
         for key, wanted in delta.items():
-            if wanted is None:
-                before = self.wanted.pop(key, None)
-                if before is not None and (key in self.actual or key in self._flying):
-                    self.former[key] = before
-            else:
+            place = self._places.at(key)
+            before, place.wanted = place.wanted, wanted
+            if wanted is not None:
                 self.wanted[key] = wanted
-                self.former.pop(key, None)
-                if self.actual.get(key) == wanted.item:
-                    self.actual[key] = wanted.item  # equal, but it may stand on something else now
-            if self._failures:
+                if self.former:
+                    self.former.pop(key, None)
+                if place.actual is not None and place.actual == wanted.item:
+                    self.actual[key] = place.actual = wanted.item  # equal, but it may stand on something else now
+            elif before is not None:
+                del self.wanted[key]
+                if place.actual is not None or place.change is not None:
+                    self.former[key] = before
+            if self.failures or self._fights:
                 self._failures.forget(key)
             if self.drifted:
                 self.drifted.pop(key, None)
-            if self._flying and self._is_obsolete(key):
+            if place.change is not None and self._is_obsolete(place):
                 self.obsolete.add(key)
-            self._index(key)
-            self._touch(key)
+            self._index(place)
+            self._touch(place)
+            if wanted is None:
+                self._places.drop(place)
         self._sort_out()
 
     def observed(
@@ -121,54 +124,50 @@ class Machine:
         mine = frozenset(kinds)
         found = {item.key: item for item in items if item.kind in mine}
         groups = {self._group_of[kind] for kind in mine}
-        known = [key for group in groups for key in self._there.get(group, ()) if key[0] in mine]
+        known = [place.key for group in groups for place in self._there.get(group, ()) if place.key[0] in mine]
+        places = [self._places.at(key) for key in dict.fromkeys((*known, *found)) if key not in but]
         drifts = [
             drift
-            for key in dict.fromkeys((*known, *found))
-            if key not in self._flying
-            and key not in but
-            and (drift := self._found(key, found.get(key), now, by)) is not None
+            for place in places
+            if place.change is None and (drift := self._found(place, found.get(place.key), now, by)) is not None
         ]
         self._sort_out()
         return drifts
 
     def saw(self, key: ItemKey, item: Item | None, now: float, by: str = "") -> Drift | None:
         """This item is so now, or is gone; nobody changes it at this moment. Returns what is not as it was."""
-        drift = self._found(key, item, now, by)
+        drift = self._found(self._places.at(key), item, now, by)
         self._sort_out()
         return drift
 
     def external_changed(self, keys: Iterable[ItemKey]) -> None:
         """Something that nobody plans came or went. What went along with it was taken by nobody."""
-        for key in keys:
-            for above in self.plans.above(key):
-                self._failures.forget(above)
-            self._touch(key)
+        for place in [self._places[key] for key in keys if key in self._places]:
+            self._forgive_above(place)
+            self._touch(place)
         self._sort_out()
 
     def finished(self, outcomes: Iterable[Outcome], now: float) -> None:
         """What became of changes in flight."""
-        for outcome in outcomes:
-            key = outcome.change.key
-            self._landed(outcome.change)
-            if outcome.error is not None:
-                self._index(key)
-                self._touch(key)
-                self._failures.failed(key, outcome.change.op, outcome.error, now)
+        for change, error in outcomes:
+            place = self._landed(change)
+            if error is not None:
+                self._index(place)
+                self._touch(place)
+                self._failures.failed(change.key, change.op, error, now)
+                self._places.drop(place)
                 continue
-            if key not in self.drifted:
+            if not self.drifted or change.key not in self.drifted:
                 self._failures.changed_at = now  # repairs do not count, or a fight would have no end
-            if self._failures:
-                self._failures.worked(key)
-                for above in self.plans.above(key):
-                    self._failures.forget(above)  # what it stood on is new: it may work now
-            self._set_actual(key, outcome.change.after)
+            if self.failures or self._fights:
+                self._failures.worked(change.key)
+                self._forgive_above(place)  # what they stand on is new: they may work now
+            self._set_actual(place, change.after)
         self._sort_out()
 
     def interrupted(self, change: Change, found: Item | None) -> None:
         """A change in flight was cancelled; this is what it left."""
-        self._landed(change)
-        self._set_actual(change.key, found)
+        self._set_actual(self._landed(change), found)
         self._sort_out()
 
     # -- what is to be done ---------------------------------------------------------------------------
@@ -176,25 +175,22 @@ class Machine:
     def ready(self, now: float, busy: Container[int] = ()) -> dict[int, list[Change]]:
         """Changes that may be made now, by group: of all that are not busy."""
         for key in self._failures.due(now):
-            self._look_at(key)
-        batches: dict[int, list[Change]] = {}
-        seen: set[ItemKey] = set()
+            if key in self._places:
+                self._look_at(self._places[key])
+        batches: dict[int, list[tuple[Place, Change]]] = {}
+        seen: set[Place] = set()
         while due := [group for group in self._look if group not in busy and not self.is_engaged(group)]:
             for group in due:
-                for key in self._look.pop(group):
-                    if key in self._flying or key in seen:
+                for place in self._look.pop(group):
+                    if place.change is not None or place in seen:
                         continue
-                    seen.add(key)
-                    change = self._change(key, now)
+                    seen.add(place)
+                    change = self._change(place, now)
                     if change is not None:
-                        batches.setdefault(group, []).append(change)
-        for change in self._make_room(batches):
-            self._look_at(change.key)
-        for group, changes in batches.items():
-            changes.sort(key=lambda change: change.op is not Op.DELETE)
-            for change in changes:
-                self._take_off(group, change)
-        return batches
+                        batches.setdefault(group, []).append((place, change))
+        for place, _ in self._make_room(batches):
+            self._look_at(place)
+        return {group: self._taken_off(group, batch) for group, batch in batches.items()}
 
     def wake_at(self) -> float | None:
         """When `ready` has something new though nothing happens; None = never."""
@@ -202,7 +198,7 @@ class Machine:
 
     def idle(self, stuck: Container[int] = ()) -> bool:
         """Nothing is in flight and nothing is left to look at, but in stuck groups: only time or the world can help."""
-        return not self._flying and all(group in stuck for group in self._look)
+        return not any(self._flights.values()) and all(group in stuck for group in self._look)
 
     def has_work(self, group: int) -> bool:
         """Whether something of this group is to be looked at."""
@@ -212,69 +208,73 @@ class Machine:
         """Whether a batch is in flight, and so nothing else may be."""
         return self._flights[group] > 0 and group not in self._apart
 
-    def _look_at(self, key: ItemKey) -> None:
-        group = self._group_of.get(key[0])
-        if group is not None:
-            self._look.setdefault(group, {})[key] = None
+    def _look_at(self, place: Place) -> None:
+        if place.group is not None:
+            self._look.setdefault(place.group, {})[place] = None
 
-    def _take_off(self, group: int, change: Change) -> None:
-        self._flying[change.key] = change
-        self._flights[group] += 1
-        self._removals += change.op is Op.DELETE
-        self._stands.set(change.key, change.before, change.after, like=self.plans)
+    def _taken_off(self, group: int, batch: list[tuple[Place, Change]]) -> list[Change]:
+        """A batch that is in flight from now on, deletes first."""
+        batch.sort(key=lambda one: one[1].op is not Op.DELETE)
+        for place, change in batch:
+            place.change = change
+            self._removals += change.op is Op.DELETE
+            self._places.stand(place, change.before, change.after)
+        self._flights[group] += len(batch)
+        return [change for _, change in batch]
 
-    def _landed(self, change: Change) -> None:
-        del self._flying[change.key]
+    def _landed(self, change: Change) -> Place:
+        place = self._places[change.key]
+        place.change = None
         self._flights[self._group_of[change.key[0]]] -= 1
         self._removals -= change.op is Op.DELETE
-        self.obsolete.discard(change.key)
+        if self.obsolete:
+            self.obsolete.discard(change.key)
+        return place
 
-    def _is_obsolete(self, key: ItemKey) -> bool:
+    def _is_obsolete(self, place: Place) -> bool:
         """Whether what is being made is not wanted so any more. (A removal is worth its end.)"""
-        change, wanted = self._flying.get(key), self.wanted.get(key)
-        if change is None or change.after is None or self._group_of[key[0]] not in self._apart:
+        if place.change is None or place.change.after is None or place.group not in self._apart:
             return False
-        return not _same(change.after, wanted.item if wanted is not None else None)
+        return not _same(place.change.after, place.wanted.item if place.wanted is not None else None)
 
-    def _change(self, key: ItemKey, now: float) -> Change | None:
-        """The change that this item needs and may have now."""
-        before, wanted = self.actual.get(key), self.wanted.get(key)
-        leaving = key in self.leaving
-        if not leaving and _same(before, wanted.item if wanted is not None else None):
+    def _change(self, place: Place, now: float) -> Change | None:
+        """The change that this place needs and may have now."""
+        before, wanted, key = place.actual, place.wanted, place.key
+        if not place.leaving and _same(before, wanted.item if wanted is not None else None):
             self._failures.worked(key)
             self.former.pop(key, None)
             return None
-        if self._failures.holds(key, now):
+        if self.failures and self._failures.holds(key, now):
             return None
-        if leaving:
-            return Change(Op.DELETE, before, None, key) if self._nobody_stands_on(key) else None
-        if wanted is None or self._misses_something(key):
+        if place.leaving:
+            return Change(Op.DELETE, before, None, key) if self._nobody_stands_on(place) else None
+        if wanted is None or self._misses_something(place):
             return None
         if before is None:
             return Change(Op.CREATE, None, wanted.item, key)
-        return Change(Op.UPDATE, before, wanted.item, key) if self._nobody_stands_on(key, anew=True) else None
+        return Change(Op.UPDATE, before, wanted.item, key) if self._nobody_stands_on(place, anew=True) else None
 
-    def _nobody_stands_on(self, key: ItemKey, *, anew: bool = False) -> bool:
+    def _nobody_stands_on(self, place: Place, *, anew: bool = False) -> bool:
         """Nothing that exists requires it (so that it is to be made anew); what does is looked at too."""
-        stands = self._stands
-        standing = [above for above in stands.above(key) if not anew or stands.below(above)[key]]
+        standing = [above for above in place.above if (above.stands.get(place) if anew else place in above.stands)]
         for above in standing:
             self._look_at(above)
         return not standing
 
-    def _make_room(self, batches: dict[int, list[Change]]) -> list[Change]:
+    def _make_room(self, batches: dict[int, list[tuple[Place, Change]]]) -> list[tuple[Place, Change]]:
         """Take out what is new where more is to be removed first, as long as removals make progress.
 
         What goes often has what the new one needs: a name, an address, a place in a namespace.
         """
-        removing = {group: sum(c.op is Op.DELETE for c in changes) for group, changes in batches.items()}
+        if not self._removals and not any(self._leaves.values()):
+            return []
+        removing = {group: sum(change.op is Op.DELETE for _, change in batch) for group, batch in batches.items()}
         if not self._removals and not any(removing.values()):
             return []
-        held: list[Change] = []
-        crowded = [g for g, n in removing.items() if self._leaves[g] > n and g not in self._apart]
-        for group in crowded:
-            held += [change for change in batches[group] if change.op is not Op.DELETE]
-            batches[group] = [change for change in batches[group] if change.op is Op.DELETE]
+        held: list[tuple[Place, Change]] = []
+        for group in [g for g, n in removing.items() if self._leaves[g] > n and g not in self._apart]:
+            held += [one for one in batches[group] if one[1].op is not Op.DELETE]
+            batches[group] = [one for one in batches[group] if one[1].op is Op.DELETE]
             if not batches[group]:
                 del batches[group]
         return held
@@ -288,81 +288,83 @@ class Machine:
         other do not keep each other leaving, and it ends.
         """
         doubtful, self._dirty = list(self._dirty), {}
-        before: set[ItemKey] = set()
-        for key in doubtful:
-            if key in self.leaving:
-                before.add(key)
-                self.leaving.discard(key)
-                doubtful += [above for above in self._near_above(key) if above in self.leaving]
-        for key in doubtful:
-            if key not in self.leaving and self._has_to_go(key):
-                self.leaving.add(key)
-                doubtful += [above for above in self._near_above(key) if above not in self.leaving]
-        for key in dict.fromkeys(doubtful):
-            if (key in before) != (key in self.leaving):
-                self._count_leaving(key)
-                self._look_at(key)
-                for above in self.plans.above(key):
+        before: dict[Place, None] = {}
+        for place in doubtful:
+            if place.leaving:
+                before[place] = None
+                place.leaving = False
+                doubtful += [above for above in place.above if above.leaving]
+        after: dict[Place, None] = {}
+        for place in doubtful:
+            if not place.leaving and self._has_to_go(place):
+                after[place] = None
+                place.leaving = True
+                doubtful += [above for above in place.above if not above.leaving]
+        for place in {**before, **after}:
+            if (place in before) != place.leaving:
+                self._leaves[place.group] += 1 if place.leaving else -1
+                self._look_at(place)
+                for above in place.above:
                     self._look_at(above)
 
-    def _count_leaving(self, key: ItemKey) -> None:
-        group = self._group_of.get(key[0])
-        if group is not None:
-            self._leaves[group] += 1 if key in self.leaving else -1
-
-    def _near_above(self, key: ItemKey) -> Iterable[ItemKey]:
-        return dict.fromkeys((*self.plans.above(key), *self._stands.above(key)))
-
-    def _has_to_go(self, key: ItemKey) -> bool:
+    def _has_to_go(self, place: Place) -> bool:
         """Whether this existing item has to be deleted: for itself, or because what it stands on goes."""
-        item, wanted = self.actual.get(key), self.wanted.get(key)
+        item, wanted = place.actual, place.wanted
         if item is None:
             return False
         if wanted is None or (not _same(wanted.item, item) and wanted.item.replaces(item)):
             return True
-        below, standing = self.plans.below(key), self._stands.below(key)
-        for need, anew in below.items():
-            if need in self.leaving or self._gone_for_good(need) or (anew and self._is_to_change(need)):
+        for need, anew in place.needs.items():
+            if need.leaving or self._gone_for_good(need) or (anew and _is_to_change(need)):
                 return True
-        if standing is below:
+        if place.stands is place.needs:
             return False
-        moves = any(need in self.leaving or (anew and self._is_to_change(need)) for need, anew in standing.items())
-        return moves and self._misses_something(key)
+        moves = any(need.leaving or (anew and _is_to_change(need)) for need, anew in place.stands.items())
+        return moves and self._misses_something(place)
 
-    def _is_to_change(self, key: ItemKey) -> bool:
-        """It exists, and not as it is wanted."""
-        item, wanted = self.actual.get(key), self.wanted.get(key)
-        return item is not None and wanted is not None and not _same(item, wanted.item)
-
-    def _gone_for_good(self, key: ItemKey) -> bool:
+    def _gone_for_good(self, place: Place) -> bool:
         """It does not exist and nobody wants it back. (What only has to come back leaves others standing.)"""
-        return key not in self.actual and key not in self.wanted and not self._external(key)
+        return place.wanted is None and place.actual is None and not self._external(place.key)
 
-    def missing(self, key: ItemKey) -> list[ItemKey]:
-        """Requirements of a wanted item that are not there."""
-        return [need for need in self.plans.below(key) if not self._is_there(need)]
+    def _misses_something(self, place: Place) -> bool:
+        return not all(map(self._is_there, place.needs)) if place.needs else False
 
-    def _misses_something(self, key: ItemKey) -> bool:
-        return not all(map(self._is_there, self.plans.below(key)))
-
-    def _is_there(self, need: ItemKey) -> bool:
-        wanted = self.wanted.get(need)
-        if wanted is None:
-            return need not in self.actual and self._external(need)
-        item = self.actual.get(need)
-        same = item is wanted.item or item == wanted.item
-        return same and need not in self._flying and need not in self.leaving
+    def _is_there(self, place: Place) -> bool:
+        if place.wanted is None:
+            return place.actual is None and self._external(place.key)
+        same = place.actual is place.wanted.item or place.actual == place.wanted.item
+        return same and place.change is None and not place.leaving
 
     # -- what is known --------------------------------------------------------------------------------
 
+    def below(self, key: ItemKey) -> list[ItemKey]:
+        """What an item requires; by the intent, or where nobody wants it as it is."""
+        place = self._places.get(key)
+        return [need.key for need in place.needs] if place is not None else []
+
+    def above(self, key: ItemKey) -> list[ItemKey]:
+        """What requires this."""
+        place = self._places.get(key)
+        return [above.key for above in place.above if place in above.needs] if place is not None else []
+
+    def missing(self, key: ItemKey) -> list[ItemKey]:
+        """Requirements of an item that are not there."""
+        place = self._places.get(key)
+        return [need.key for need in place.needs if not self._is_there(need)] if place is not None else []
+
+    @property
+    def leaving(self) -> list[ItemKey]:
+        """What exists and has to be deleted."""
+        return [place.key for there in self._there.values() for place in there if place.leaving]
+
     def state(self, key: ItemKey) -> ItemState:
         """Where a wanted item stands."""
+        place = self._places.get(key)
         if key in self.failures:
             return ItemState.FAILED
-        wanted = self.wanted.get(key)
-        if wanted is not None and _same(self.actual.get(key), wanted.item) and key not in self.leaving:
-            return ItemState.IN_SYNC
-        return ItemState.PENDING
+        if place is None or place.wanted is None or place.leaving or not _same(place.actual, place.wanted.item):
+            return ItemState.PENDING
+        return ItemState.IN_SYNC
 
     def counts(self) -> Counts:
         """Items by state."""
@@ -377,14 +379,15 @@ class Machine:
 
     def is_flying(self, key: ItemKey) -> bool:
         """Whether a change of it is in flight."""
-        return key in self._flying
+        place = self._places.get(key)
+        return place is not None and place.change is not None
 
     def reason(self, change: Change) -> str:
         """Why this change is made."""
-        key, wanted = change.key, self.wanted.get(change.key)
-        if change.op is Op.CREATE and not self._failures and not self.drifted:
+        if change.op is Op.CREATE and not self.failures and not self.drifted:
             return WANTED
-        drift, failure = self.drifted.get(key), self.failures.get(key)
+        key, place = change.key, self._places[change.key]
+        drift, failure, wanted = self.drifted.get(key), self.failures.get(key), place.wanted
         if failure is not None and not isinstance(failure.error, DriftError):
             return f"tried again: {failure.error}"
         if change.op is not Op.DELETE:
@@ -393,8 +396,8 @@ class Machine:
             return NOT_WANTED
         if change.before is not None and wanted.item != change.before and wanted.item.replaces(change.before):
             return "it has to be made anew"
-        needs = (*self.plans.below(key), *self._stands.below(key))
-        gone = next((need for need in needs if need in self.leaving or self._gone_for_good(need)), None)
+        needs = (*place.needs, *place.stands)
+        gone = next((need.key for need in needs if need.leaving or self._gone_for_good(need)), None)
         return f"what it stands on goes: {gone}" if gone is not None else "what it stands on changes"
 
     def is_claimed(self, key: ItemKey) -> bool:
@@ -402,56 +405,71 @@ class Machine:
 
     # -- inside ---------------------------------------------------------------------------------------
 
-    def _found(self, key: ItemKey, item: Item | None, now: float, by: str) -> Drift | None:
+    def _found(self, place: Place, item: Item | None, now: float, by: str) -> Drift | None:
         """The system has this item so; a drift if it was as wanted and is not any more."""
-        before, wanted = self.actual.get(key), self.wanted.get(key)
+        before, wanted, key = place.actual, place.wanted, place.key
         if _same(before, item):
+            self._places.drop(place)
             return None
         drift = None
-        if before is not None and wanted is not None and _same(wanted.item, before) and key not in self.leaving:
+        if before is not None and wanted is not None and _same(wanted.item, before) and not place.leaving:
             drift = self.drifted[key] = self._failures.drifted(key, before, item, now, by)
-        self._set_actual(key, item)
+        self._set_actual(place, item)
         return drift
 
-    def _set_actual(self, key: ItemKey, item: Item | None) -> None:
-        wanted = self.wanted.get(key)
-        done = _same(item, wanted.item if wanted is not None else None)
+    def _set_actual(self, place: Place, item: Item | None) -> None:
+        key, wanted = place.key, place.wanted.item if place.wanted is not None else None
+        done = item is wanted or item == wanted
         if done:
-            item = wanted.item if wanted is not None else None  # it knows best what it stands on
-            if self._failures or self.drifted:
+            item = wanted  # it knows best what it stands on
+            if self.failures or self.drifted:
                 self._failures.worked(key)
                 self.drifted.pop(key, None)
         there = self._there.setdefault(self._group_of[key[0]], {})
-        if item is None:
+        place.actual = item
+        if item is not None:
+            self.actual[key] = item
+            there[place] = None
+        else:
             self.actual.pop(key, None)
             self.former.pop(key, None)
-            there.pop(key, None)
-        else:
-            self.actual[key] = item
-            there[key] = None
-        self._index(key)
-        self._touch(key, done=done and key not in self.leaving)
+            there.pop(place, None)
+        if item is not place.planned or place.stood != (item, None):
+            self._index(place)
+        self._touch(place, done=done and not place.leaving)
+        if item is None:
+            self._places.drop(place)
 
-    def _index(self, key: ItemKey) -> None:
-        """The intent knows requirements better than what was observed. What it stands on no longer may go now."""
-        wanted, actual = self.wanted.get(key), self.actual.get(key)
-        self.plans.set(key, wanted.item if wanted is not None else actual)
-        if key not in self._flying:
-            for dropped in self._stands.set(key, actual, like=self.plans):
+    def _index(self, place: Place) -> None:
+        """What it requires follows from what is known of it. What it stands on no longer may go now."""
+        self._places.plan(place)
+        if place.change is None:
+            for dropped in self._places.stand(place, place.actual):
                 self._look_at(dropped)
 
-    def _touch(self, key: ItemKey, *, done: bool = False) -> None:
-        """Look at this key unless it is as wanted, and at what stands on it; whether what exists stays is in doubt."""
-        dirty, actual = self._dirty, self.actual
+    def _touch(self, place: Place, *, done: bool = False) -> None:
+        """Look at this place unless it is as wanted, and at what requires it; whether what exists stays is in doubt."""
+        dirty = self._dirty
         if not done:
-            self._look_at(key)
-        if key in actual or key in self.leaving:
-            dirty[key] = None
-        for above in (*self.plans.above(key), *self._stands.above(key)):
+            self._look_at(place)
+        if place.actual is not None or place.leaving:
+            dirty[place] = None
+        for above in place.above:
             self._look_at(above)
-            if above in actual or above in self.leaving:
+            if above.actual is not None or above.leaving:
                 dirty[above] = None
+
+    def _forgive_above(self, place: Place) -> None:
+        """What failed for want of this is tried again at once."""
+        for above in place.above:
+            self._failures.forget(above.key)
 
 
 def _same(one: Item | None, other: Item | None) -> bool:
     return one is other or one == other
+
+
+def _is_to_change(place: Place) -> bool:
+    """It exists, and not as it is wanted."""
+    item, wanted = place.actual, place.wanted
+    return item is not None and wanted is not None and not _same(item, wanted.item)

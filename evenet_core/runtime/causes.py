@@ -16,9 +16,9 @@ from evenet_core.model.ports import lower_name
 from evenet_core.planning.inputs import ObjectNames
 from evenet_core.planning.planner import Planner
 from evenet_core.reconciler.engine import Engine
-from evenet_core.reconciler.explain import World
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.item import Driver, ItemKey
+from evenet_core.reconciler.views.explain import World
 from evenet_core.runtime.since import Since
 from evenet_core.status import time_of_day
 

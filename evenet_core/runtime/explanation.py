@@ -12,11 +12,11 @@ from typing import Any
 from evenet_core.model.resolved import Instance
 from evenet_core.planning.objects import ObjectId
 from evenet_core.planning.planner import Planner
-from evenet_core.reconciler.explain import Step, others, told, trace
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Wanted
 from evenet_core.reconciler.item import ItemKey
 from evenet_core.reconciler.machine import ItemState, Machine
+from evenet_core.reconciler.views.explain import Step, others, told, trace
 from evenet_core.runtime.causes import Causes
 from evenet_core.runtime.things import Thing, find
 
@@ -192,9 +192,9 @@ class Explanation:
         yield from (f"planned from: {text}" for text in self.causes.read(read.read))
 
     def _neighbours(self, wanted: Mapping[ItemKey, Wanted]) -> Iterator[str]:
-        plans = self.machine.plans
-        below = dict.fromkeys(need for key in wanted for need in plans.below(key) if need not in wanted)
-        above = [up for key in wanted for up in plans.above(key) if up not in wanted and up in self.machine.wanted]
+        machine = self.machine
+        below = dict.fromkeys(need for key in wanted for need in machine.below(key) if need not in wanted)
+        above = [up for key in wanted for up in machine.above(key) if up not in wanted and up in machine.wanted]
         if below:
             yield f"stands on {_listed(map(self._called, below))}"
         if above:

@@ -11,10 +11,10 @@ from evenet_core.planning.inputs import ObjectNames
 from evenet_core.planning.objects import ObjectId
 from evenet_core.planning.planner import Planner
 from evenet_core.reconciler.engine import Engine
-from evenet_core.reconciler.events import DriftEvent, EngineEvent
 from evenet_core.reconciler.fragments import Fragments
 from evenet_core.reconciler.item import ItemKey
 from evenet_core.reconciler.machine import ItemState, Machine
+from evenet_core.reconciler.views.events import DriftEvent, EngineEvent
 from evenet_core.runtime.causes import Causes
 from evenet_core.status import timestamp
 
@@ -23,7 +23,7 @@ __all__ = ["graph", "item_event", "leases", "problems", "refusals", "unsettled"]
 
 def graph(machine: Machine, planner: Planner, causes: Causes) -> dict[str, Any]:
     """Items, what they require and where they stand; objects; and what nobody plans but items require."""
-    needs = dict.fromkeys(need for key in machine.wanted for need in machine.plans.below(key))
+    needs = dict.fromkeys(need for key in machine.wanted for need in machine.below(key))
     return {
         "time": timestamp(time.time()),
         "items": [_node(machine, causes, key) for key in machine.wanted],

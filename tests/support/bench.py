@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from evenet_core.reconciler.engine import Engine
-from evenet_core.reconciler.events import DriftEvent, EngineEvent
 from evenet_core.reconciler.item import Driver
+from evenet_core.reconciler.views.events import DriftEvent, EngineEvent
 from tests.support.memory import MemoryDriver, System, Thing, want
 
 __all__ = ["Bench"]

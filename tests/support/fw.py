@@ -26,7 +26,7 @@ from evenet_core.linux.nftdriver import NftDriver
 from evenet_core.model.policy import DevicePolicy, FirewallPolicy, Forward, InstancePolicy, PolicyRule, VifPolicy
 from evenet_core.reconciler.fragments import Wanted
 from evenet_core.reconciler.item import Change, Item, ItemKey
-from evenet_core.reconciler.plan import diff
+from evenet_core.reconciler.views.plan import diff
 from tests.support.kernel import add_address, run
 
 __all__ = ["BRIDGED_FRAMES", "DEVICE", "INSTANCES", "Node", "app", "switched"]

@@ -127,7 +127,9 @@ class Machine:
 
     def addresses(self) -> list[str]:
         """IPv4 addresses that the kernel has on the port."""
-        links = [link for link in ip("-4", "address", "show") if link.get("ifname") == "eth0"]  # it may get another name
+        links = [
+            link for link in ip("-4", "address", "show") if link.get("ifname") == "eth0"
+        ]  # it may get another name
         return [address["local"] for link in links for address in link.get("addr_info", ())]
 
     def tries_out(self, address: str, seconds: float) -> None:

@@ -35,10 +35,10 @@ from evenet_core.model.adapters import Adapter
 from evenet_core.model.facts import LinkFact, link_fact
 from evenet_core.model.ports import lower_name
 from evenet_core.reconciler.engine import Engine
-from evenet_core.reconciler.events import DriftEvent, EngineEvent
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Fragments, Planned
 from evenet_core.reconciler.item import Driver, ItemKey
+from evenet_core.reconciler.views.events import DriftEvent, EngineEvent
 from evenet_core.runtime.facthub import FactHub
 from tests.support.kernel import run
 

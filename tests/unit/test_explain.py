@@ -11,10 +11,10 @@ from evenet_core.errors import DriverError, EvenetError
 from evenet_core.model.instances import App, AppInterface, NetworkInstance
 from evenet_core.planning.planner import Planner
 from evenet_core.reconciler.engine import Engine
-from evenet_core.reconciler.explain import World as Surroundings
-from evenet_core.reconciler.explain import told, trace
 from evenet_core.reconciler.item import Item, ItemKey, Op, Outcome
 from evenet_core.reconciler.machine import Machine
+from evenet_core.reconciler.views.explain import World as Surroundings
+from evenet_core.reconciler.views.explain import told, trace
 from evenet_core.runtime.causes import troubled_drivers
 from evenet_core.runtime.things import find
 from tests.support.memory import MemoryDriver, System, Thing, thing, want

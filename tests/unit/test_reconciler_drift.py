@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from evenet_core.reconciler.events import DriftEvent
 from evenet_core.reconciler.failures import CALM, FIGHT_LIMIT, FREE_REPAIRS
 from evenet_core.reconciler.item import ItemKey
+from evenet_core.reconciler.views.events import DriftEvent
 from tests.support.bench import Bench
 from tests.support.memory import PORT, Thing, key, thing
 from tests.support.virtual import run_virtual

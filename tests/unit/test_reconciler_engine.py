@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from evenet_core.reconciler.engine import Engine
-from evenet_core.reconciler.events import DriftEvent, EngineEvent
-from evenet_core.reconciler.explain import explain
 from evenet_core.reconciler.item import Change, ItemKey
+from evenet_core.reconciler.views.events import DriftEvent, EngineEvent
+from evenet_core.reconciler.views.explain import explain
 from tests.support.bench import Bench
 from tests.support.memory import MemoryDriver, System, key, thing, want
 from tests.support.virtual import run_virtual

@@ -11,8 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from evenet_core.reconciler.failures import FIGHT_LIMIT
 from evenet_core.reconciler.item import Change
-from evenet_core.reconciler.knots import blocked_by
 from evenet_core.reconciler.machine import Counts, ItemState
+from evenet_core.reconciler.views.knots import blocked_by
 from tests.support.memory import PORT, Thing, key, thing
 from tests.support.world import World
 
@@ -148,6 +148,9 @@ class Reconciling(RuleBasedStateMachine):
         assert not world.machine.leaving
         assert not world.machine.drifted
         assert world.run() == []
+        world.want()
+        world.run()
+        assert not world.machine._places, "what is gone is forgotten"
 
 
 TestReconciling = Reconciling.TestCase

@@ -8,7 +8,7 @@ from evenet_core.model.networks import Secret
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Fragments, Planned
 from evenet_core.reconciler.item import Item, ItemKey
-from evenet_core.reconciler.plan import diff, public_values
+from evenet_core.reconciler.views.plan import diff, public_values
 from tests.support.memory import Thing, thing, want
 
 

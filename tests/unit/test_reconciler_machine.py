@@ -8,8 +8,8 @@ from typing import ClassVar
 from evenet_core.reconciler.failures import BACKOFF_LIMIT
 from evenet_core.reconciler.fragments import Wanted
 from evenet_core.reconciler.item import Item, ItemKey, Outcome, Requires
-from evenet_core.reconciler.knots import blocked_by, cycles
 from evenet_core.reconciler.machine import ItemState, Machine
+from evenet_core.reconciler.views.knots import blocked_by, cycles
 from tests.support.memory import PORT, thing
 from tests.support.world import GROUPS, World
 

@@ -42,4 +42,4 @@ def test_the_example_in_the_docstring_runs_and_says_what_it_does(
 def test_the_docstring_names_every_file_of_the_room() -> None:
     named = set(re.findall(r"`(\w+)`", evenet_core.reconciler.__doc__ or ""))
 
-    assert {path.stem for path in ROOM.glob("*.py")} - {"__init__"} <= named
+    assert {path.stem for path in ROOM.rglob("*.py")} - {"__init__"} <= named

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from evenet_core.reconciler.item import ItemKey
-from evenet_core.reconciler.knots import blocked_by, cycles
 from evenet_core.reconciler.machine import Machine
 from evenet_core.reconciler.supervised import Supervised
+from evenet_core.reconciler.views.knots import blocked_by, cycles
 
 __all__ = ["Problem", "attributed", "problems"]
 

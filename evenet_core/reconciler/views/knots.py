@@ -13,7 +13,7 @@ def blocked_by(machine: Machine, key: ItemKey) -> list[ItemKey]:
     found: dict[ItemKey, None] = {}
     queue = [key]
     while queue:
-        for above in sorted(machine.plans.above(queue.pop()), key=str):
+        for above in sorted(machine.above(queue.pop()), key=str):
             if above in machine.wanted and above not in found and machine.state(above) is ItemState.PENDING:
                 found[above] = None
                 queue.append(above)
@@ -24,7 +24,7 @@ def cycles(machine: Machine) -> list[list[ItemKey]]:
     """Rings of items that require each other and so can never be made (or, existing, be removed)."""
     found: list[list[ItemKey]] = []
     done: set[ItemKey] = set()
-    below = machine.plans.below
+    below = machine.below
     for start in (*machine.wanted, *machine.leaving):
         if start in done or machine.state(start) is not ItemState.PENDING:
             continue

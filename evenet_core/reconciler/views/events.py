@@ -9,7 +9,7 @@ from typing import NamedTuple
 from evenet_core.reconciler.failures import Drift
 from evenet_core.reconciler.item import Item, Op
 from evenet_core.reconciler.machine import PLAIN_REASONS
-from evenet_core.reconciler.plan import differences
+from evenet_core.reconciler.views.plan import differences
 
 __all__ = ["DriftEvent", "EngineEvent"]
 
