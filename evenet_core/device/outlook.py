@@ -13,8 +13,8 @@ __all__ = ["named", "outlook"]
 
 
 def named(dpc: Dpc) -> str:
-    """A DPC among others of its source: by its date."""
-    return f"{dpc.key} of {dpc.time_priority:%Y-%m-%d %H:%M:%S}"
+    """A DPC among others of its source: by its date, if it has one."""
+    return f"{dpc.key} of {dpc.time_priority:%Y-%m-%d %H:%M:%S}" if dpc.time_priority.timestamp() else dpc.key
 
 
 def outlook(state: State, at: Instant, told: Callable[[float], str]) -> list[str]:
@@ -53,7 +53,7 @@ def _phase(
             for better in state.candidates[: state.current]:
                 yield f"stands in for DPC {named(better.dpc)}, which {_failed(better, told)}"
             if (when := better_at(state, at)) < float("inf"):
-                yield f"{'that' if state.current == 1 else 'one of those'} is tried again at {clock(when)}"
+                yield f"{'that one' if state.current == 1 else 'one of those'} is tried again at {clock(when)}"
         case Phase.FAILED:
             yield f"does not work: {_failed(candidate, told)}"
             yield from _ports(state, candidate)

@@ -238,7 +238,7 @@ class Dpcs:
     def _in_use(self, _: Dpc | None) -> None:
         state = self.state
         failed = state.candidates[: state.current][-1:]
-        why = "".join(f"; DPC {named(one.dpc)} failed: {one.results.last_error}" for one in failed)
+        why = "".join(f"; DPC {one.key} failed: {one.results.last_error}" for one in failed)
         self._journal.add("dpc", f"{_called(state)} is in use now{why}")
         self._hold()
         self._use()
