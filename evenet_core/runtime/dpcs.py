@@ -10,7 +10,7 @@ from typing import Any
 
 from evenet_core.device.dpclist import LAST_RESORT_KEY, MANUAL_KEY, same_network
 from evenet_core.device.lastresort import LAST_RESORT
-from evenet_core.device.outlook import named, outlook
+from evenet_core.device.outlook import outlook
 from evenet_core.device.patches import patched, patches_all
 from evenet_core.device.readiness import PortState
 from evenet_core.device.verification import Adjusted, Phase, Resumed, State, Timers

@@ -99,7 +99,9 @@ BUGS = [
     Bug(
         "a change that failed counts as done",
         "machine",
-        "                self._failures.failed(change.key, change.op, error, now)\n                self._places.drop(place)\n                continue",
+        "                self._failures.failed(change.key, change.op, error, now)\n"
+        "                self._places.drop(place)\n"
+        "                continue",
         "                pass",
     ),
     Bug(
