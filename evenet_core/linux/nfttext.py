@@ -85,14 +85,10 @@ def _creation(change: Change) -> list[str]:
             return [_set_creation(item)]
         case NftChain():
             name = f"{item.family} {item.table} {item.name}"
-            head = [
-                f"add chain {name}",
-                f"flush chain {name}",
-                f"table {item.family} {item.table} {{",
-                f"chain {item.name} {{",
-            ]
             end = f'return comment "evenet {item.digest} {len(item.rules)}"'
-            return [*head, *item.rules, end, "}", "}"]
+            # a block with the chain in it would be quicker to write, but nft reads all that exists before it takes one
+            rules = [f"add rule {name} {rule}" for rule in (*item.rules, end)]
+            return [f"add chain {name}", f"flush chain {name}", *rules]
         case NftElement():
             again = _element_removal(change.before) if isinstance(change.before, NftElement) else []
             value = f" : {_words(item.value)}" if item.value else ""
