@@ -441,6 +441,7 @@ class Node:
             facts=self._facts.values,
             status=self.status(),
             plugins=self.plugins.describe(),
+            prospects=self._dpcs.outlook(),
             now=asyncio.get_running_loop().time(),
         )
         return explanation.of(name)

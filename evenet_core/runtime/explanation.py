@@ -32,7 +32,7 @@ class Explanation:
 
     :param facts: all facts by name.
     :param plugins: as `Plugins.describe` lists them.
-    :param dpc: key of the DPC in use.
+    :param prospects: what comes of the DPC in use, if that is not plain.
     """
 
     planner: Planner
@@ -41,6 +41,7 @@ class Explanation:
     facts: Mapping[str, Any]
     status: Mapping[str, Any]
     plugins: Sequence[Mapping[str, Any]]
+    prospects: Sequence[str]
     now: float
 
     def of(self, name: str) -> list[str]:
@@ -62,6 +63,8 @@ class Explanation:
         told_already = "\n".join((answer, *lines)).replace(": is not there", " is not there")
         lines += [text for text in conditions if text not in told_already]
         lines += [f"warning: {text}" for text in self._status(thing, "warning")] + list(self._routes(thing))
+        if any(name[0] in ("adapter", "device") for name in thing.objects):
+            lines += [f"DPC {self.status['dpc']['key']}: {text}" for text in self.prospects]
         if not unsettled and not refused:
             lines += self._stands(thing, keys)
         return [answer, *(f"  {line}" for line in dict.fromkeys(lines) if line != answer)]

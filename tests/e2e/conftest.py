@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
@@ -23,7 +24,8 @@ def site(request: pytest.FixtureRequest) -> Iterator[StartSite]:
     started: list[Site] = []
 
     def start(case: str, *arguments: str, check: bool = True, up: bool = True, command: Sequence[str] = EVENET) -> Site:
-        site = Site(f"t{os.getpid()}-{len(started)}-{request.node.name[5:25]}", case, command)
+        name = re.sub(r"[^a-z0-9_]", "_", request.node.name[5:25])
+        site = Site(f"t{os.getpid()}-{len(started)}-{name}", case, command)
         started.append(site)
         if up:
             site.up(*arguments, check=check)
