@@ -50,10 +50,11 @@ class Numbers:
         before = self.pools.get(pool, {})
         asked, none = dict.fromkeys(keys), (low - 1, 0)
         given = {key: number for key in asked if low <= (number := before.get(key, none)[0]) <= high}
-        missing = [key for key in asked if key not in given]
-        entries = {**before, **{key: (number, 0) for key, number in given.items()}}
+        missing = [key for key in asked if key not in given] if len(given) < len(asked) else []
+        entries = dict(before)
         for key in missing:
             entries.pop(key, None)
+        entries |= {key: (number, 0) for key, number in given.items() if before[key][1]}
         if missing:
             taken = {number for number, _ in entries.values()}
             order = range(high, low - 1, -1) if highest else range(low, high + 1)
@@ -76,13 +77,12 @@ class Numbers:
         """Of the keys of a pool only these are still wanted; the others are gone."""
         before = self.pools.get(pool, {})
         wanted = frozenset(keys)
-        count = max((freed for _, freed in before.values()), default=0)
-        entries = dict(before)
-        for key, (number, freed) in before.items():
-            if not freed and key not in wanted:
-                count += 1
-                entries[key] = (number, count)
-        return self._with(pool, before, entries)
+        gone = [key for key, (_, freed) in before.items() if not freed and key not in wanted]
+        if not gone:
+            return self
+        count = max(freed for _, freed in before.values()) + 1
+        freed_now = {key: (before[key][0], place) for place, key in enumerate(gone, start=count)}
+        return self._with(pool, before, {**before, **freed_now})
 
     def put(self, pool: str, given: Mapping[str, int]) -> Numbers:
         """Remember numbers that were not chosen here, by key."""

@@ -8,8 +8,9 @@ depends on the interface's own name only, so that it stays when interfaces are a
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from evenet_core.apps.macs import vif_mac
 from evenet_core.apps.numbers import Numbers, Pool
@@ -49,15 +50,14 @@ def resolve_vifs(
     numbers = numbers.keep("bridge", instances.keys())
     numbers = numbers.without(_forgotten(numbers))
     keys = known.keys_of(config.apps)
-    numbers, apps = numbers.keep("app", keys).allocate_all("app", keys, 1, MAX_APPS)
+    numbers, given_apps = numbers.keep("app", keys).allocate_all("app", keys, 1, MAX_APPS)
     members: dict[str, list[_Member]] = {key: [] for key in instances}
     called = {instance.name: members[key] for key, instance in instances.items()} | members
-    for app, key in zip(config.apps, keys, strict=True):
-        for member in known.members_of(app, key, apps.get(key, 0)):
-            fellows = called.get(member.interface.network_instance)
-            if fellows is not None:
-                fellows.append(member)
-    known.forget_all_but(config.apps, keys, instances)
+    for member in known.members_of(config.apps, keys, given_apps):
+        fellows = called.get(member.interface.network_instance)
+        if fellows is not None:
+            fellows.append(member)
+    known.forget_instances(instances)
     found: dict[str, tuple[Vif, ...]] = {}
     for key, instance in instances.items():
         bridge = numbers.get("bridge", key) or 0
@@ -111,32 +111,40 @@ class Known:
 
     def __init__(self) -> None:
         self.instances: dict[str, _Resolution] = {}
-        self._apps: dict[str, tuple[App, int, tuple[_Member, ...]]] = {}
-        self._keys: dict[int, tuple[App, str]] = {}  # by id of an app, which is held here so that nobody else has it
+        self._apps: dict[int, _KnownApp] = {}  # by id of an app, which is held here so that nobody else has it
 
     def keys_of(self, apps: Sequence[App]) -> list[str]:
         """The key of each: there are thousands, and most were asked before."""
-        known = self._keys
-        return [known[id(app)][1] if id(app) in known else app.key for app in apps]
+        known = self._apps
+        return [known[id(app)].key if id(app) in known else app.key for app in apps]
 
-    def members_of(self, app: App, key: str, number: int) -> tuple[_Member, ...]:
-        """An app's interfaces in their order; none if it is not active."""
-        known = self._apps.get(key)
-        if known is not None and known[1] == number and (known[0] is app or known[0] == app):
-            return known[2]
-        ordered = enumerate(_ordered(app), start=1) if app.active else ()
-        members = tuple(_Member(app, interface, place, number) for place, interface in ordered)
-        self._apps[key] = app, number, members
-        return members
+    def members_of(self, apps: Sequence[App], keys: Sequence[str], numbers: Mapping[str, int]) -> Iterator[_Member]:
+        """Interfaces of all active apps, those of each in their order. Other apps are forgotten."""
+        before, self._apps = self._apps, {}
+        for app, key in zip(apps, keys, strict=True):
+            known, number = before.get(id(app)), numbers.get(key, 0)
+            if known is None or known.number != number:
+                known = _KnownApp(app, key, number, _members(app, number))
+            self._apps[id(app)] = known
+            yield from known.members
 
-    def forget_all_but(self, apps: Sequence[App], keys: Sequence[str], instances: Container[str]) -> None:
-        """The others are gone."""
-        self._keys = {id(app): (app, key) for app, key in zip(apps, keys, strict=True)}
-        if len(self._apps) > len(apps):
-            for gone in self._apps.keys() - set(keys):
-                del self._apps[gone]
+    def forget_instances(self, instances: Container[str]) -> None:
+        """All but these are gone."""
         for gone in [key for key in self.instances if key not in instances]:
             del self.instances[gone]
+
+
+class _KnownApp(NamedTuple):
+    app: App
+    key: str
+    number: int
+    members: tuple[_Member, ...]
+
+
+def _members(app: App, number: int) -> tuple[_Member, ...]:
+    """An app's interfaces in their order; none if it is not active."""
+    ordered = enumerate(_ordered(app), start=1) if app.active else ()
+    return tuple(_Member(app, interface, place, number) for place, interface in ordered)
 
 
 def _pools(key: str) -> tuple[str, str, str]:
