@@ -118,6 +118,13 @@ class EvenetSpec:
         raise NotImplementedError
 
     @hookspec
+    def evenet_disconnected(self, seconds: float) -> None:
+        """The controller was not reached for so long (property `timer.reboot.no.network`). Called once each time.
+
+        Whoever runs the machine may decide that a restart helps; evenet never does.
+        """
+
+    @hookspec
     def evenet_drivers(self, context: Context) -> Sequence[Driver]:
         """The drivers this plugin brings."""
         raise NotImplementedError

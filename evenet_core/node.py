@@ -54,6 +54,7 @@ from evenet_core.reconciler.views.events import DriftEvent, EngineEvent
 from evenet_core.reconciler.views.plan import Plan
 from evenet_core.runtime.causes import Causes, troubled_drivers
 from evenet_core.runtime.confirmation import Confirmation
+from evenet_core.runtime.contact import Contact
 from evenet_core.runtime.dpcs import Dpcs
 from evenet_core.runtime.explanation import Explanation
 from evenet_core.runtime.facthub import FactHub
@@ -119,8 +120,9 @@ class Node:
             self.journal,
             use=self._use,
             test=self.test_connectivity,
-            changed=self._note_change,
+            changed=self._verified,
         )
+        self._contact = Contact(self.journal, self.plugins.disconnected)
         self._ready = False  # facts are complete and planned: from now on every change of a fact counts
         self._used_at = -LEASE_PATIENCE  # when a DPC came into use, by the event loop's clock
         self._change = asyncio.Event()
@@ -146,6 +148,7 @@ class Node:
             self.settings.controller, self._probes, lambda: self._dpcs.state, self._engine, self._management_ports
         )
         self._probes.recall(self._memory.route_choices())
+        self._contact.adjust(self._config.settings)
         self._resume_dpcs()
         await self._facts.watch(self._kernel.monitors)
         self._refresh()
@@ -184,6 +187,7 @@ class Node:
         """Stop; the network stays as it is."""
         self._ready = False
         self._alone.cancel()
+        self._contact.stop()
         self._confirmation.stop()
         await self._dpcs.stop()
         await self._probes.stop()
@@ -199,6 +203,7 @@ class Node:
         """
         self._ready = False
         self._alone.cancel()
+        self._contact.stop()
         self._confirmation.stop()
         await self._dpcs.stop()
         await self._probes.stop()
@@ -308,6 +313,7 @@ class Node:
         self._config = config or DeviceConfig()
         self._names = ObjectNames(self._config)
         self._dpcs.adjust(self._config.settings)
+        self._contact.adjust(self._config.settings)
         if config is not None:
             gone = dpc_from_config(instead_of) if instead_of is not None else None
             self._planned_once(partial(self._dpcs.arrived, dpc_from_config(config), gone))
@@ -578,6 +584,13 @@ class Node:
         controller = self.settings.controller
         return await check(port, controller.url, controller.ca)
 
+    def _verified(self) -> None:
+        state = self._dpcs.state
+        if self.settings.controller.url:
+            tested = None if state.phase is Phase.IDLE else state.phase is Phase.COMMITTED
+            self._contact.seen(reached=tested and state.failing_since is None)
+        self._note_change()
+
     def _note_change(self) -> None:
         self._change.set()
         self._change = asyncio.Event()
@@ -603,6 +616,7 @@ class Node:
             },
             verification=self._dpcs.state,
             refused=self._dpcs.refused,
+            unreachable_since=self._contact.lost_since,
             planner=self._planner,
             facts=self._facts.values,
             counts={

@@ -171,6 +171,13 @@ class Plugins:
                 found = dict(probes) | found
         return found
 
+    def disconnected(self, seconds: float) -> None:
+        """Tell every plugin that the controller was not reached for so long."""
+        for name, call in self._implementations("evenet_disconnected", seconds=seconds):
+            _, error = self._guarded(name, "evenet_disconnected", "", call)
+            if error is not None:
+                self._errors[name] = str(error)
+
     def describe(self) -> list[dict[str, Any]]:
         """Every plugin found, for `evenet plugins`."""
         names = sorted(self._infos.keys() | self._off.keys())

@@ -44,6 +44,7 @@ class View:
 
     agent: Mapping[str, Any]  # pid, version, started
     verification: State
+    unreachable_since: float | None = None  # the controller
     refused: Mapping[str, str] = field(default_factory=dict)  # why local changes of a port are not in use, by label
     planner: Planner
     facts: Mapping[str, Any]
@@ -68,6 +69,7 @@ def status_document(view: View) -> dict[str, Any]:
         "state": _state(view),
         "confirm_until": timestamp(view.unconfirmed_until),
         "confirm_by": view.unconfirmed_by,
+        "unreachable_since": timestamp(view.unreachable_since),
         "dpc": dpc_summary(view.verification),
         "ports": [_port(view, adapter) for adapter in view.planner.inputs.adapters] + _unused_ports(view),
         "network_instances": [_instance(view, config.key) for config in view.config.network_instances if config.active],
@@ -195,6 +197,7 @@ def _port(view: View, adapter: Adapter) -> dict[str, Any]:
         "last_succeeded": timestamp(results.last_succeeded),
         "last_failed": timestamp(results.last_failed),
         "error": _port_error(adapter, planning, carrier if present else None, results),
+        "local_error": view.refused.get(adapter.label),
         "warning": results.last_warning or mismatch(adapter.kind, adapter.pci, adapter.usb, known) or None,
         **_hardware(adapter.pci, adapter.usb, known),
     }
@@ -246,7 +249,8 @@ def _bare_port(view: View, port: Port) -> dict[str, Any]:
     known = view.planner.hardware.port(port.interface, Facts(view.facts))
     kind = known.identity.kind if known and known.identity and port.kind is PortKind.OTHER else port.kind
     usage = {PortUse.DEDICATED: Usage.DEDICATED, PortUse.DISABLED: Usage.DISABLED}.get(port.use, Usage.L2_ONLY)
-    empty: dict[str, Any] = dict.fromkeys(("domain", "table", "last_succeeded", "last_failed", "error"), None)
+    nothing = ("domain", "table", "last_succeeded", "last_failed", "error", "local_error")
+    empty: dict[str, Any] = dict.fromkeys(nothing, None)
     return {
         "label": port.label,
         "ifname": port.interface,

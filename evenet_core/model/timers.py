@@ -1,10 +1,10 @@
-"""Timers among the device properties (`timer.port.*`), in seconds."""
+"""Timers among the device properties, in seconds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BETTER_INTERVAL", "TEST_DURATION", "TEST_INTERVAL", "TIMERS", "Timer"]
+__all__ = ["BETTER_INTERVAL", "DISCONNECT", "TEST_DURATION", "TEST_INTERVAL", "TIMERS", "Timer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +38,5 @@ class Timer:
 TEST_DURATION = Timer("timer.port.testduration", 30, 1)
 TEST_INTERVAL = Timer("timer.port.testinterval", 300, 10)
 BETTER_INTERVAL = Timer("timer.port.testbetterinterval", 600, 10, off=True)
-TIMERS = {timer.name: timer for timer in (TEST_DURATION, TEST_INTERVAL, BETTER_INTERVAL)}
+DISCONNECT = Timer("timer.reboot.no.network", 604_800, 120)
+TIMERS = {timer.name: timer for timer in (TEST_DURATION, TEST_INTERVAL, BETTER_INTERVAL, DISCONNECT)}

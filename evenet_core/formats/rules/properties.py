@@ -15,7 +15,8 @@ LONGEST = 128
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 FLAGS = ("debug.disable.dhcp.all-ones.netmask", "app.enable.tcp.mss.clamping")
-ACTED_ON = frozenset((*TIMERS, *FLAGS))
+SWITCHES = ("network.fallback.any.eth",)  # `enabled` or `disabled`
+ACTED_ON = frozenset((*TIMERS, *FLAGS, *SWITCHES))
 # Of networking, understood, and without effect so far; with the value that says how evenet behaves.
 NOT_YET: Mapping[str, str] = {
     "timer.port.timeout": "",
@@ -25,7 +26,6 @@ NOT_YET: Mapping[str, str] = {
     "timer.dial.timeout": "",
     "timer.ntpsources.interval": "",
     "timer.lps.network.interval": "",
-    "network.fallback.any.eth": "disabled",
     "network.download.max.cost": "",
     "network.switch.enable.arpsnoop": "false",
     "network.local.legacy.mac.address": "false",
@@ -54,6 +54,8 @@ def check_settings(settings: Mapping[str, str], report: Report, path: Path) -> N
             report.notice_at(here, f"not yet acted on: {key}")
         elif (timer := TIMERS.get(key)) is not None:
             _check_timer(timer, value, report, here)
+        elif key in SWITCHES and value.lower() not in ("enabled", "disabled"):
+            report.notice_at(here, f"{shown(value)} is neither enabled nor disabled: the latter counts")
         elif key in FLAGS and value.lower() not in ("true", "false"):
             report.notice_at(here, f"{shown(value)} is neither true nor false: the default counts")
 
