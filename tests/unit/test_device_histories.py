@@ -14,6 +14,7 @@ from evenet_core.device.verification import Arrived, Asked, Phase, Timers, Withd
 from evenet_core.device.verify import COOL_DOWN
 from tests.support.verification import Cable, World, dpc, phase_fits
 
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 PARTS, EXAMPLES = 8, 12_500  # 100,000 in all
 TIMERS = Timers()
 LONGEST_TRIAL = 6 * TIMERS.test_duration + 20.0
