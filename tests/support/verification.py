@@ -34,6 +34,7 @@ __all__ = ["Cable", "World", "dpc", "phase_fits"]
 EPOCH = 1_700_000_000.0  # what the wall clock shows at the beginning
 LEASE_TIME = 3.0  # seconds until a port that is plugged in has its address
 TEST_TIME = 0.5
+SPINNING = 1000  # things that happen at one moment
 SILENT_TEST_TIME = 15.0  # of a test that nobody answers
 
 
@@ -105,9 +106,11 @@ class World:
         self.changes()
 
     def lives(self, seconds: float) -> None:
-        end = self.now + seconds
+        end, turns = self.now + seconds, 0
         while self._queue and self._queue[0][0] <= end:
             at, _, action = heapq.heappop(self._queue)
+            turns = turns + 1 if at <= self.now else 0
+            assert turns < SPINNING, "it goes round and round, and no time passes"
             self.now = max(self.now, at)
             action()
         self.now = end
