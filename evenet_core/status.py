@@ -11,9 +11,11 @@ from evenet_core.device.dpclist import Candidate, Results
 from evenet_core.device.verification import Phase, State
 from evenet_core.linux.l3 import addressing
 from evenet_core.model.adapters import DEFAULT_MTU, Adapter, Usage
+from evenet_core.model.addressing import Addressing
 from evenet_core.model.config import DeviceConfig
-from evenet_core.model.facts import LinkFact, link_fact, route_choice_fact
+from evenet_core.model.facts import LinkFact, conflicts_fact, link_fact, route_choice_fact
 from evenet_core.model.hardware import PortQuirks
+from evenet_core.model.networks import IpMode
 from evenet_core.model.ports import Port, PortKind, PortUse, lower_name
 from evenet_core.model.resolved import InstanceRoute, Vif
 from evenet_core.planning.hardware import KnownPort, mismatch
@@ -196,7 +198,8 @@ def _port(view: View, adapter: Adapter) -> dict[str, Any]:
         "table": adapter.table or None,
         "last_succeeded": timestamp(results.last_succeeded),
         "last_failed": timestamp(results.last_failed),
-        "error": _port_error(adapter, planning, carrier if present else None, results),
+        "error": _port_error(adapter, planning, carrier if present else None, results)
+        or _ip_error(adapter, has, facts),
         "local_error": view.refused.get(adapter.label),
         "warning": results.last_warning or mismatch(adapter.kind, adapter.pci, adapter.usb, known) or None,
         **_hardware(adapter.pci, adapter.usb, known),
@@ -235,6 +238,15 @@ def _port_error(adapter: Adapter, planning: list[str], carrier: bool | None, res
     if not carrier:
         return f"link not up for interface {adapter.ifname}"
     return results.last_error or None if results.has_error else None
+
+
+def _ip_error(adapter: Adapter, has: Addressing, facts: Facts) -> str | None:
+    """What is wrong with an adapter's addresses."""
+    if not adapter.has_ip:
+        return None
+    if not has.addresses and adapter.ip.mode is IpMode.DHCP:
+        return f"interface {adapter.ifname} has no address: nobody answers its DHCP client"
+    return "; ".join(map(str, facts.get(conflicts_fact(adapter.ifname)) or ())) or None
 
 
 def _unused_ports(view: View) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from evenet_core.model.values import IPAddress, IPInterface
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.item import Item, ItemKey
 
-__all__ = ["addressing", "families", "l3_items"]
+__all__ = ["addressing", "families", "l3_items", "offered"]
 
 PRIORITY_MARK = 9000  # replies leave by the port that the connection came in
 PRIORITY_SOURCE = 15000
@@ -72,7 +72,7 @@ def addressing(adapter: Adapter, facts: Facts) -> Addressing:
         domain=adapter.ip.domain or next(iter(domains), ""),
         search=tuple(dict.fromkeys(search)),
         ntp=tuple(dict.fromkeys((*adapter.ip.ntp, *ntp))),
-        mtu=next((_mtu(lease.mtu, versions) for lease in leases if lease.mtu), None),
+        mtu=min((_mtu(lease.mtu, versions) for lease in leases if lease.mtu), default=None),
     )
 
 
@@ -106,19 +106,24 @@ def _slaac(prefix: IPInterface, mac: str) -> IPInterface:
 
 
 def _gateways(adapter: Adapter, versions: Sequence[int], leases: Sequence[Lease]) -> list[IPAddress]:
-    """At most one of each family; a static one replaces what leases say, an unspecified one means none."""
+    """At most one of each family; a static one replaces what leases say, an unspecified one means none.
+
+    A server that names our own address as the router names none: the kernel would refuse it.
+    """
     static = adapter.ip.gateway
+    own = {address.ip for lease in leases for address in lease.addresses} | {a.ip for a in adapter.addresses}
     found = []
     for version in versions:
         if static is not None and static.version == version:
             candidates = [] if static.is_unspecified else [static]
         else:
-            candidates = [gateway for lease in leases for gateway in _offered(lease) if gateway.version == version]
+            told = [gateway for lease in leases for gateway in offered(lease) if gateway.version == version]
+            candidates = [gateway for gateway in told if gateway not in own]
         found += candidates[:1]
     return found
 
 
-def _offered(lease: Lease) -> list[IPAddress]:
+def offered(lease: Lease) -> list[IPAddress]:
     """Default routers of a lease; classless routes of DHCPv4 beat the router option (RFC 3442)."""
     if lease.routes and lease.source is LeaseSource.DHCP4:
         return [route.via for route in lease.routes if route.via is not None and not route.destination.prefixlen]
@@ -177,6 +182,9 @@ def _settings(adapter: Adapter) -> Iterable[Sysctl]:
     values = {
         f"net/ipv4/conf/{link}/rp_filter": "2",  # loose (RFC 3704): replies leave by their own port anyway
         f"net/ipv4/conf/{link}/arp_ignore": "1",  # an address is answered for on its own link only
+        f"net/ipv4/conf/{link}/arp_announce": "2",  # and neighbours learn no address there that is of another link
+        f"net/ipv4/conf/{link}/arp_notify": "1",  # neighbours hear of a new MAC
+        f"net/ipv6/conf/{link}/ndisc_notify": "1",  # and of new addresses
         f"net/ipv4/conf/{link}/ignore_routes_with_linkdown": "1",
         f"net/ipv4/conf/{link}/promote_secondaries": "1",  # an address that goes takes no other along
         f"net/ipv6/conf/{link}/disable_ipv6": "0" if 6 in families(adapter) else "1",

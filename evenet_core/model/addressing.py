@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from evenet_core.model.values import IPAddress, IPInterface, IPNetwork
 
-__all__ = ["Addressing", "Lease", "LeaseRoute", "LeaseSource"]
+__all__ = ["Addressing", "Conflict", "Lease", "LeaseRoute", "LeaseSource"]
 
 
 class LeaseSource(StrEnum):
@@ -42,6 +42,19 @@ class Lease:
     ntp: tuple[str, ...] = ()
     mtu: int | None = None
     server: str = ""
+    managed: bool = False  # routers say that addresses come by DHCPv6
+    other: bool = False  # routers say that other settings come by DHCPv6
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Another host uses an address of ours."""
+
+    address: IPAddress
+    mac: str = ""  # of the other host; IPv6 does not tell
+
+    def __str__(self) -> str:
+        return f"address {self.address} is used by another host, too{f' ({self.mac})' if self.mac else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@
 | `link:IFNAME` | `LinkFact` | netlink monitor |
 | `hardware:IFNAME` | `PortDevice`; by the name of the port, whatever the device is called | hardware monitor |
 | `lease:IFNAME/SOURCE` | `Lease` | lease monitors (dhcp, cellular) |
+| `conflicts:IFNAME` | tuple of `Conflict` | segment monitor (dhcp) |
 | `namespace:PATH` | inode as text | namespace monitor |
 | `route-choice:INSTANCE/DESTINATION` | label of the chosen port | prober |
 """
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 __all__ = [
     "HARDWARE",
     "LinkFact",
+    "conflicts_fact",
     "hardware_fact",
     "lease_fact",
     "link_fact",
@@ -54,6 +56,11 @@ def hardware_fact(ifname: str) -> str:
 def lease_fact(ifname: str, source: str) -> str:
     """Name of the fact on what `source` reports for an interface."""
     return f"lease:{ifname}/{source}"
+
+
+def conflicts_fact(ifname: str) -> str:
+    """Name of the fact on addresses of an interface that others use, too."""
+    return f"conflicts:{ifname}"
 
 
 def namespace_fact(path: str) -> str:

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import os
 import signal
+import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from evenet_dhcp import evenet_monitors, evenet_plan_addressing
+from evenet_dhcp import evenet_drivers, evenet_monitors, evenet_plan_addressing
 from evenet_ethernet import evenet_plan_link
 
 from evenet_core.hookspecs import Context
@@ -40,7 +43,7 @@ from evenet_core.reconciler.fragments import Fragments, Planned
 from evenet_core.reconciler.item import Driver, ItemKey
 from evenet_core.reconciler.views.events import DriftEvent, EngineEvent
 from evenet_core.runtime.facthub import FactHub
-from tests.support.kernel import run
+from tests.support.kernel import ip, run
 
 __all__ = ["Network", "Node", "own_client_files"]
 
@@ -74,56 +77,97 @@ class Network:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._namespace = make_namespace()
+        self.namespace = make_namespace()
         self._server: subprocess.Popen[bytes] | None = None
+        self._hostile: subprocess.Popen[str] | None = None
         run("ip", "link", "add", "eth0", "address", "02:00:00:00:00:01", "type", "veth", "peer", "name", "world0")
         self._move("world0")
-        with inside(self._namespace):
+        with inside(self.namespace):
             run("ip", "link", "set", "lo", "up")
             run("ip", "address", "add", "192.0.2.7/32", "dev", "lo")
             run("ip", "address", "add", "2001:db8::7/128", "dev", "lo")
         self.plug(True)
 
     def _move(self, link: str) -> None:
-        run("ip", "link", "set", link, "netns", f"/proc/{os.getpid()}/fd/{self._namespace}")
+        run("ip", "link", "set", link, "netns", f"/proc/{os.getpid()}/fd/{self.namespace}")
 
     def plug(self, plugged: bool) -> None:
         """The cable; the kernel forgets IPv6 addresses of a link that goes down."""
-        with inside(self._namespace):
+        with inside(self.namespace):
             run("ip", "link", "set", "world0", "up" if plugged else "down")
             for address in ("172.22.10.1/24", "fd22::1/64"):
                 if plugged:
                     run("ip", "address", "replace", address, "dev", "world0", "nodad")
 
-    def add(self, address: str, link: str) -> None:
+    def add(self, address: str, link: str, *options: str) -> None:
         """One more host in the network."""
-        with inside(self._namespace):
-            run("ip", "address", "add", address, "dev", link)
+        with inside(self.namespace):
+            run("ip", "address", "add", address, "dev", link, *options)
 
-    def serve(self, *options: str) -> None:
-        """Start dnsmasq, or start it anew with other options; it remembers no leases."""
+    def remove(self, address: str, link: str) -> None:
+        """One host less."""
+        with inside(self.namespace):
+            run("ip", "address", "del", address, "dev", link)
+
+    @property
+    def mac(self) -> str:
+        """Of its hosts."""
+        with inside(self.namespace):
+            [link] = ip("link", "show", "dev", "world0")
+        return str(link["address"])
+
+    def serve(self, *options: str, authoritative: bool = True) -> None:
+        """Start dnsmasq, or start it anew with other options; it remembers no leases.
+
+        :param authoritative: it refuses leases that it does not know
+        """
         self.serve_no_more()
-        with inside(self._namespace):
+        with inside(self.namespace):
             self._server = subprocess.Popen(
                 [
                     *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--port=0"),
                     *("--interface=world0", "--except-interface=lo", "--bind-interfaces", "--no-ping", "--pid-file"),
                     f"--dhcp-leasefile={self._directory}/leases",
-                    *("--dhcp-authoritative", *options),
+                    *(["--dhcp-authoritative"] if authoritative else []),
+                    *options,
                 ],
                 stderr=subprocess.DEVNULL,
             )
 
-    def serve_no_more(self) -> None:
+    def misbehave(self, how: str, **what: Any) -> subprocess.Popen[str]:
+        """Start a server or routers that mean no good; returns when they do."""
+        with inside(self.namespace):
+            command = [sys.executable, "-m", "tests.support.hostile", how, "world0", json.dumps(what)]
+            self._hostile = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._hostile.stdout is not None
+        assert self._hostile.stdout.readline()
+        return self._hostile
+
+    def behave(self) -> None:
+        """End what `misbehave` began."""
+        if self._hostile is not None:
+            self._hostile.kill()
+            self._hostile.communicate()
+            self._hostile = None
+
+    def send(self, frame: bytes) -> None:
+        """One Ethernet frame into the network."""
+        with inside(self.namespace), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as opened:
+            opened.bind(("world0", 0))
+            opened.send(frame)
+
+    def serve_no_more(self, *, forget: bool = True) -> None:
         if self._server is not None:
             self._server.terminate()
             self._server.wait()
-            (self._directory / "leases").unlink(missing_ok=True)
+            if forget:
+                (self._directory / "leases").unlink(missing_ok=True)
             self._server = None
 
     def close(self) -> None:
         self.serve_no_more()
-        os.close(self._namespace)
+        self.behave()
+        os.close(self.namespace)
 
 
 class Node:
@@ -142,6 +186,7 @@ class Node:
         self._daemons = DaemonDriver(self.directory, lambda _: self.engine.suspect("daemon"))
         self.hub = FactHub(self._changed)
         self._fragments = Fragments(self._plan, self.hub.values)
+        context = Context(rtnl=self._rtnl, run_dir=self.directory, state_dir=self.directory, settings=self._settings)
         drivers: list[Driver] = [
             LinkDriver(self._rtnl),
             AddressDriver(self._rtnl),
@@ -149,9 +194,9 @@ class Node:
             RuleDriver(self._rtnl),
             SysctlDriver(self.directory),
             self._daemons,
+            *evenet_drivers(context),
         ]
         self.engine = Engine(drivers, self._exists, self._event)
-        context = Context(rtnl=self._rtnl, run_dir=self.directory, state_dir=self.directory, settings=self._settings)
         monitor = NetlinkMonitor(self._listener, self.engine.seen, self._lost)
         await self.hub.watch([monitor, *evenet_monitors(context)])
         self.engine.update(self._fragments.set_objects(["uplink"]))
@@ -205,8 +250,6 @@ class Node:
 
     def client(self) -> int:
         """Pid of the client of eth0."""
-        import json
-
         return int(json.loads((self.directory / "daemons/dhcpcd-eth0/state.json").read_bytes())["pid"])
 
     def signal_client(self, number: signal.Signals) -> None:

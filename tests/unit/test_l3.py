@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from typing import Any
 
 import pytest
 from evenet_dhcp import evenet_plan_addressing
-from evenet_dhcp.client import ClientSettings
+from evenet_dhcp.client import ClientId, ClientSettings
+from evenet_dhcp.segment import Segment
 from evenet_ethernet import evenet_plan_link
 from hypothesis import given
 from hypothesis import strategies as st
@@ -361,16 +363,71 @@ def test_items_of_any_lease_are_of_this_adapter_and_each_is_there_once(given_: l
 
 
 def test_a_client_of_its_own_asks_for_each_adapter_with_dhcp() -> None:
-    values = Facts({"dhcp:settings": ClientSettings(conflict_detection=True, vendor_class="")})
-    [plain] = of(Daemon, evenet_plan_addressing(adapter(), facts()) or [])
-    [other] = of(Daemon, evenet_plan_addressing(adapter(family=IpFamily.IPV6), values) or [])
+    values = Facts({"dhcp:settings": ClientSettings(conflict_detection=True, vendor_class="", client_id=ClientId.DUID)})
+    [plain] = of(Daemon, evenet_plan_addressing(adapter(family=IpFamily.IPV4), facts()) or [])
+    [other] = of(Daemon, evenet_plan_addressing(adapter(family=IpFamily.IPV4), values) or [])
 
     assert plain.name == "dhcpcd-eth0"
     assert plain.argv[-1] == "eth0"
+    assert "-4" in plain.argv
     config, careful = dict(plain.files)["dhcpcd.conf"], dict(other.files)["dhcpcd.conf"]
-    assert {"noarp", "vendorclassid LFEDGE-EVE", "noconfigure"} <= set(config.splitlines())
-    assert {"noarp", "vendorclassid "} & set(careful.splitlines()) == set()
-    assert "ipv6only" in careful.splitlines()
+    assert {"noarp", "vendorclassid LFEDGE-EVE", "noconfigure", "clientid"} <= set(config.splitlines())
+    assert {"noarp", "vendorclassid ", "clientid"} & set(careful.splitlines()) == set()
+    assert "duid" in careful.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("managed", "other", "asks"),
+    [(False, False, []), (True, True, ["ia_na"]), (True, False, ["ia_na"]), (False, True, ["inform6"])],
+)
+def test_a_dhcpv6_server_is_asked_for_what_routers_say(managed: bool, other: bool, asks: list[str]) -> None:
+    told = Lease(source=LeaseSource.RA, routers=(ip_address("fe80::1"),), managed=managed, other=other)
+
+    clients = of(Daemon, evenet_plan_addressing(adapter(family=IpFamily.IPV6), facts(told)) or [])
+
+    assert [client.name for client in clients] == ["dhcpcd6-eth0"] * len(asks)
+    configs = [dict(client.files)["dhcpcd.conf"].splitlines() for client in clients]
+    assert [line for config in configs for line in config if line in ("ia_na", "inform6")] == asks
+
+
+def test_a_doubt_makes_the_client_ask_again_and_nothing_else() -> None:
+    before, after = (
+        of(Daemon, evenet_plan_addressing(adapter(family=IpFamily.IPV4), Facts(values)) or [])
+        for values in ({}, {"dhcp:doubts/eth0": 1})
+    )
+
+    assert [replace(client, reloadable=()) for client in before] == [replace(client, reloadable=()) for client in after]
+    assert before != after
+
+
+@pytest.mark.parametrize(
+    ("family", "mode", "heard"),
+    [
+        (IpFamily.IPV4, IpMode.DHCP, {"hosts"}),
+        (IpFamily.IPV6, IpMode.DHCP, {"hosts", "routers"}),
+        (IpFamily.DUAL, IpMode.STATIC, {"hosts"}),
+    ],
+)
+def test_what_is_listened_to(family: IpFamily, mode: IpMode, heard: set[str]) -> None:
+    listening = Adapter(label="u", ifname="eth0", ip=IpSettings(mode=mode, family=family))
+
+    assert {one.whom for one in of(Segment, evenet_plan_addressing(listening, facts()) or [])} == heard
+
+
+def test_a_router_that_is_ourselves_is_none() -> None:
+    lease = Lease(
+        source=LeaseSource.DHCP4,
+        addresses=LEASE4.addresses,
+        routers=(ip_address("172.22.10.7"), ip_address("172.22.10.1")),
+    )
+
+    assert [str(gateway) for gateway in addressing(adapter(), facts(lease)).gateways] == ["172.22.10.1"]
+
+
+def test_of_two_mtus_the_smaller_one_fits_both() -> None:
+    both = facts(Lease(source=LeaseSource.DHCP4, mtu=1400), Lease(source=LeaseSource.RA, mtu=1380))
+
+    assert addressing(adapter(), both).mtu == 1380
 
 
 DEAF = [Sysctl(f"net/ipv6/conf/eth0/{name}", "0", "eth0") for name in ("accept_ra", "autoconf")]

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from evenet_core.linux.inotify import Watcher
+from evenet_core.linux.l3 import offered
 from evenet_core.model.addressing import Lease, LeaseSource
 from evenet_core.model.facts import lease_fact
+from evenet_core.model.values import IPAddress
 from evenet_core.reconciler.facts import FULL_PICTURE, FactChange
-from evenet_dhcp.client import CLIENT_PREFIX, REPORT_PREFIX, ClientSettings
+from evenet_dhcp.client import CLIENT_PREFIX, CLIENT_PREFIX6, REPORT_PREFIX, ClientSettings
 from evenet_dhcp.report import MAX_REPORT, parse_report
 
 __all__ = ["SETTINGS_FACT", "LeaseMonitor"]
 
 SETTINGS_FACT = "dhcp:settings"
-_SOURCES = {"dhcp": LeaseSource.DHCP4, "dhcp6": LeaseSource.DHCP6, "ra": LeaseSource.RA}
+_REPORTS = {  # of each client
+    CLIENT_PREFIX: (f"{REPORT_PREFIX}dhcp", LeaseSource.DHCP4),
+    CLIENT_PREFIX6: (f"{REPORT_PREFIX}dhcp6", LeaseSource.DHCP6),
+}
 
 
 class LeaseMonitor:
@@ -31,6 +36,7 @@ class LeaseMonitor:
     def __init__(self, daemons: Path, settings: ClientSettings | None = None) -> None:
         self._daemons = daemons
         self._settings = settings or ClientSettings()
+        self._gateways: dict[str, Collection[IPAddress]] = {}  # by fact
         self._ends: dict[str, float] = {}  # when leases end by the boot clock, by fact
 
     async def facts(self) -> AsyncIterator[FactChange]:
@@ -62,30 +68,36 @@ class LeaseMonitor:
         return names
 
     def _everything(self, watcher: Watcher) -> Iterable[FactChange]:
-        for directory in sorted(self._daemons.glob(f"{CLIENT_PREFIX}*")):
-            yield from self._client(watcher, directory)
+        for directory in sorted(self._daemons.iterdir()):
+            if _whose(directory) is not None:
+                yield from self._client(watcher, directory)
 
     def _some(self, watcher: Watcher, paths: set[Path]) -> Iterable[FactChange]:
         for path in sorted(paths):
-            if path.parent == self._daemons and path.name.startswith(CLIENT_PREFIX):
-                yield from self._client(watcher, path)
-            elif path.name.startswith(REPORT_PREFIX):
+            if path.parent != self._daemons:
                 yield from self._report(path)
+            elif _whose(path) is not None:
+                yield from self._client(watcher, path)
 
     def _client(self, watcher: Watcher, directory: Path) -> Iterable[FactChange]:
-        """All reports of a client that is new, or gone."""
+        """The report of a client that is new, or gone."""
         with suppress(FileNotFoundError, NotADirectoryError):
             watcher.add(directory)
-        for protocol in _SOURCES:
-            yield from self._report(directory / f"{REPORT_PREFIX}{protocol}")
+        yield from self._report(directory / _REPORTS[_prefix(directory)][0])
 
     def _report(self, path: Path) -> Iterable[FactChange]:
         """What a file says now; a file that cannot be read or believed says nothing of a lease."""
-        source = _SOURCES.get(path.name.removeprefix(REPORT_PREFIX))
-        if source is None:
-            return
-        name = lease_fact(path.parent.name.removeprefix(CLIENT_PREFIX), source)
-        yield FactChange(name, self._lease(name, path, source))
+        whose = _whose(path.parent)
+        if whose is not None and path.name == _REPORTS[_prefix(path.parent)][0]:
+            ifname, source = whose
+            name = lease_fact(ifname, source)
+            lease = self._lease(name, path, source)
+            self._gateways[name] = offered(lease) if lease is not None else ()
+            yield FactChange(name, lease)
+
+    def gateways(self, ifname: str) -> Collection[IPAddress]:
+        """Default routers that a DHCP server named."""
+        return self._gateways.get(lease_fact(ifname, LeaseSource.DHCP4), ())
 
     def _lease(self, name: str, path: Path, source: LeaseSource) -> Lease | None:
         self._ends.pop(name, None)
@@ -99,6 +111,16 @@ class LeaseMonitor:
         if report.lease is not None and report.ends is not None:
             self._ends[name] = report.ends
         return report.lease
+
+
+def _prefix(directory: Path) -> str:
+    return directory.name.partition("-")[0] + "-"
+
+
+def _whose(directory: Path) -> tuple[str, LeaseSource] | None:
+    """Interface and kind of a client, by its directory; None = it is another daemon's."""
+    prefix = _prefix(directory)
+    return (directory.name.removeprefix(prefix), _REPORTS[prefix][1]) if prefix in _REPORTS else None
 
 
 def _now() -> float:
