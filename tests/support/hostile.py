@@ -69,6 +69,7 @@ def _serve_dhcp(link: str, how: Mapping[str, Any]) -> None:
         body = _option(_TYPE, bytes((_ANSWERS[asked],))) + _option(_SERVER_ID, mine)
         body += b"".join(_option(code, value) for code, value in told.items())
         sock.sendto(head + body + bytes((_END,)), ("255.255.255.255", _CLIENT))
+        _say("answered")
 
 
 def prefix_option(prefix: str, *, valid: int = 600, preferred: int = 600, flags: int = 0xC0) -> bytes:

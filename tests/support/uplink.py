@@ -156,6 +156,17 @@ class Network:
             opened.bind(("world0", 0))
             opened.send(frame)
 
+    def hears_discovery(self) -> None:
+        """Returns when a client looks for any server (DHCPDISCOVER)."""
+        with inside(self.namespace):
+            opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with opened:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            opened.bind(("", 67))
+            opened.settimeout(PATIENCE)
+            while b"\x35\x01\x01" not in opened.recv(4096):
+                pass
+
     def serve_no_more(self, *, forget: bool = True) -> None:
         if self._server is not None:
             self._server.terminate()

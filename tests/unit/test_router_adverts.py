@@ -225,6 +225,20 @@ def test_a_doubt_that_nobody_answers_changes_nothing() -> None:
     assert addresses(routers, 30) == ["fd22::/64"]
 
 
+def test_of_too_many_routers_the_first_ones_stay_unless_they_are_silent() -> None:
+    routers = Routers()
+    many = [IPv6Address(f"fe80::{number:x}") for number in range(1, 10)]
+    for router in many:
+        routers.hear(advert(router), 0)
+
+    assert [router.address for router in routers.known] == many[:8]
+
+    routers.silence(many[3])
+    routers.hear(advert(A), 1)
+
+    assert [router.address for router in routers.known] == [*many[:3], *many[4:8], A]
+
+
 def test_a_prefix_without_addresses_of_its_own_is_on_the_link() -> None:
     routers = Routers()
     routers.hear(advert(options=prefix_option("fd22::", flags=0x80)), 0)

@@ -1,7 +1,7 @@
 """The routers of one link and what they announce: who counts, in which order, and until when. Sans-IO.
 
 1. Only an advertisement, the clock or a silent neighbour changes anything.
-2. Whatever is announced, no more than `MAX_ROUTERS` routers are known; a newcomer pushes none of them out.
+2. Whatever is announced, no more than `MAX_ROUTERS` routers are known; a newcomer pushes out none that answers.
 3. What two routers announce lasts as long as one of them announces it.
 4. In doubt (the cable was out, a router fell silent) all are asked. If one answers, those that do not are forgotten;
    if nobody answers, the question may have been lost and nothing is forgotten.
@@ -81,7 +81,6 @@ class Routers:
     def __init__(self, known: Iterable[Router] = ()) -> None:
         self._known = {router.address: router for router in known}
         self._doubted: float | None = None  # since when
-        self.turned_away = 0  # advertisements of routers that were too many
 
     @property
     def known(self) -> tuple[Router, ...]:
@@ -93,8 +92,10 @@ class Routers:
         self.pass_time(now)
         before = self._known.get(advert.router)
         if before is None and len(self._known) >= MAX_ROUTERS:
-            self.turned_away += 1
-            return
+            silent = next((router.address for router in self._known.values() if router.silent), None)
+            if silent is None:
+                return
+            del self._known[silent]
         self._known[advert.router] = _router(advert, now, before)
 
     def doubt(self, now: float) -> None:
