@@ -49,14 +49,14 @@ def _leases4(segment: Segment, model: NetworkModel) -> Iterable[str]:
 def _leases6(segment: Segment, model: NetworkModel, bridge: str) -> Iterable[str]:
     dhcp, subnet = segment.dhcp, segment.subnet
     times = [f"[{server}]" for server in _ntp(dhcp, model, 6)]
+    servers = [f"[{server}]" for server in _dns(dhcp, model, 6)]
     yield "enable-ra"
     yield f"ra-param={bridge},10,{1800 if dhcp.default_route else 0}"
     if dhcp.enabled and dhcp.start is not None and dhcp.end is not None:
         yield f"dhcp-range={dhcp.start},{dhcp.end},{subnet.prefixlen},{LEASE}"
         yield from (f"dhcp-host={mac},[{address}]" for mac, address in dhcp.leases)
     else:
-        yield f"dhcp-range={subnet.network_address},{'ra-stateless' if times else 'ra-only'},64,{LEASE}"
-    servers = [f"[{server}]" for server in _dns(dhcp, model, 6)]
+        yield f"dhcp-range={subnet.network_address},{'ra-stateless' if times or servers else 'ra-only'},64,{LEASE}"
     if servers:
         yield _option("option6:dns-server", servers)
     if times:
