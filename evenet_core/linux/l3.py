@@ -30,6 +30,8 @@ PRIORITY_OWN = 16000  # plus the adapter's rank
 MARK_MASK = 0xFFFF
 LINK_LOCAL = "fe80::/64"  # RFC 4291, 2.5.6
 IPV4_MTU, IPV6_MTU = 576, 1280  # bytes: the least that every host must take
+# arp(7): an answer holds for 2.5 to 7.5 s, then the neighbour is asked after 1 s, three times
+NEIGHBOURS = {"base_reachable_time_ms": "5000", "delay_first_probe_time": "1"}
 _SOURCES = (
     (LeaseSource.DHCP4, {4}),
     (LeaseSource.MODEM, {4, 6}),
@@ -177,7 +179,10 @@ def _rules(adapter: Adapter) -> Iterable[Rule]:
 
 
 def _settings(adapter: Adapter) -> Iterable[Sysctl]:
-    """Routers are listened to by the lease client alone; a route over a dead link is no route."""
+    """Routers are listened to by the lease client alone; a route over a dead link is no route.
+
+    A gateway that falls silent is noticed within 12 s by whoever talks to it (the kernel's own values: 53 s).
+    """
     link = adapter.ifname
     values = {
         f"net/ipv4/conf/{link}/rp_filter": "2",  # loose (RFC 3704): replies leave by their own port anyway
@@ -192,4 +197,6 @@ def _settings(adapter: Adapter) -> Iterable[Sysctl]:
         f"net/ipv6/conf/{link}/autoconf": "0",
         f"net/ipv6/conf/{link}/ignore_routes_with_linkdown": "1",
     }
+    for version in families(adapter):
+        values |= {f"net/ipv{version}/neigh/{link}/{name}": value for name, value in NEIGHBOURS.items()}
     return [Sysctl(name, value, link) for name, value in values.items()]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
+import socket
 import struct
 from collections.abc import Callable, Coroutine, Iterator
 from ipaddress import IPv6Address, ip_address, ip_interface
@@ -155,28 +155,53 @@ def test_what_routers_said_is_remembered_over_a_restart(network: Network, tmp_pa
     asyncio.run(story())
 
 
-def test_neighbours_learn_at_once_where_an_address_is(network: Network, lives: Callable[..., None]) -> None:
-    """They remember another host, which has lost it."""
+def test_neighbours_are_told_at_once_where_an_address_is(network: Network, lives: Callable[..., None]) -> None:
+    """By a gratuitous ARP (RFC 5227, 3) and an unsolicited neighbour advertisement (RFC 4861, 7.2.6)."""
+    four, six = ip_interface("172.22.10.5/24"), ip_interface("fd22::5/64")
     with inside(network.namespace):
-        for address in ("172.22.10.5", "fd22::5"):
-            run("ip", "neighbour", "add", address, "lladdr", "02:00:00:00:00:99", "dev", "world0", "nud", "stale")
-    fixed = uplink(IpFamily.DUAL, IpMode.STATIC, addresses=(ip_interface("172.22.10.5/24"), ip_interface("fd22::5/64")))
+        arp = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)
+        advert = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    arp.bind(("world0", 0x0806))
 
     async def story(node: Node) -> None:
-        await node.has("172.22.10.5", "fd22::5")
+        told = bytes.fromhex(MAC.replace(":", ""))
+        asked = struct.pack("!6s4s6x4s", told, four.ip.packed, four.ip.packed)
+        await heard(arp, lambda packet: packet[8:28] == asked)
+        await heard(advert, lambda packet: packet[0] == 136 and packet[8:24] == six.ip.packed and packet[26:32] == told)
 
-        async with asyncio.timeout(10):
-            while known(network) != {"172.22.10.5": MAC, "fd22::5": MAC}:
-                await asyncio.sleep(0.05)
-
-    lives(story, fixed)
+    with arp, advert:
+        lives(story, uplink(IpFamily.DUAL, IpMode.STATIC, addresses=(four, six)))
 
 
-def known(network: Network) -> dict[str, str]:
-    with inside(network.namespace):
-        return {
-            one["dst"]: one.get("lladdr", "") for one in ip("neighbour", "show") if one["dst"].endswith((".5", "::5"))
-        }
+async def heard(opened: socket.socket, wanted: Callable[[bytes], bool]) -> None:
+    """Returns when such a packet has come."""
+    opened.setblocking(False)
+    async with asyncio.timeout(PATIENCE):
+        while not wanted(await asyncio.get_running_loop().sock_recv(opened, 2048)):
+            pass
+
+
+def test_a_cable_that_is_moved_while_an_app_keeps_the_bridge_up_makes_the_client_ask(
+    network: Network, lives: Callable[..., None]
+) -> None:
+    """The client sees the carrier of the bridge only, which an app's interface on it keeps."""
+    network.serve(RANGE)
+
+    async def story(node: Node) -> None:
+        await node.has("172.22.10.10")
+        run("ip", "link", "add", "app0", "type", "veth", "peer", "name", "app1")
+        run("ip", "link", "set", "app1", "up")
+        run("ip", "link", "set", "app0", "up", "master", "eth0")
+
+        network.plug(False)
+        await node.until(lambda: not node.hub.values["link:keth0"].carrier, "the carrier is lost")
+        assert node.hub.values["link:eth0"].carrier
+        network.serve("--dhcp-range=172.22.10.30,172.22.10.30,2m")
+        network.plug(True)
+
+        await node.has("172.22.10.30")
+
+    lives(story, uplink())
 
 
 def test_another_owner_of_an_address_is_noticed_and_so_is_its_end(
@@ -246,34 +271,22 @@ def test_another_network_behind_an_unchanged_link_is_found_when_the_gateway_is_s
         await node.has("172.22.11.10")
 
         while_asking.cancel()
-        assert await asyncio.to_thread(reachable, "172.22.11.1")
-        assert set(node.values("dhcp:doubts/eth0")) == {1}
+        assert await ask("172.22.11.1", "-c", "1") == 0
 
     lives(story, uplink())
 
 
-def reachable(address: str) -> bool:
-    return os.spawnlp(os.P_WAIT, "ping", "ping", "-q", "-c", "1", "-W", "5", address) == 0
-
-
-async def ask(address: str) -> None:
-    """Traffic, as any node has: nobody notices a silence whom nobody talks to."""
-    process = await asyncio.create_subprocess_exec(
-        "ping",
-        "-q",
-        "-i",
-        "0.5",
-        "-W",
-        "1",
-        address,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+async def ask(address: str, *options: str) -> int | None:
+    """Traffic, as any node has: nobody notices a silence whom nobody talks to. Exit status of ping(8)."""
+    null = asyncio.subprocess.DEVNULL
+    command = ("ping", "-n", "-q", "-i", "0.5", "-W", "2", *options, address)
+    process = await asyncio.create_subprocess_exec(*command, stdout=null, stderr=None)
     try:
-        await process.wait()
+        return await process.wait()
     finally:
-        process.kill()
-        await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 def test_a_gateway_and_server_that_are_both_away_for_a_while_cost_no_lease(
