@@ -8,6 +8,7 @@ while the config waits (because of it, perhaps) does not wait for ever.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isnan
 
 from evenet_core.model.config import DeviceConfig
 
@@ -63,7 +64,8 @@ def left(wait: Wait, now: Moment) -> float:
         rest = wait.steady_until - now.steady
     else:
         rest = wait.until - now.wall if wait.boots < MAX_BOOTS else 0.0
-    return max(0.0, min(rest, wait.seconds, LONGEST))
+    asked_for = 0.0 if isnan(wait.seconds) else wait.seconds  # what is stored may be damaged
+    return max(0.0, min(rest, asked_for, LONGEST))
 
 
 def resumed(wait: Wait, now: Moment) -> Wait:

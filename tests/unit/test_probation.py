@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import nan
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evenet_core.device.probation import LONGEST, MAX_BOOTS, Moment, Wait, begun, decided, left, resumed
@@ -77,6 +78,7 @@ ODD = st.builds(
 )
 
 
+@example(Wait(previous=None, until=1.0, seconds=nan, boot="first"), Moment(wall=0.0, steady=0.0, boot="second"))
 @given(ODD, MOMENTS)
 def test_whatever_is_stored_it_lasts_no_longer_than_was_asked_for_nor_than_a_day(stored: Wait, now: Moment) -> None:
     rest = left(stored, now)
