@@ -15,7 +15,7 @@ Rules of this file:
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -77,10 +77,10 @@ class Machine:
         self.drifted: dict[ItemKey, Drift] = {}  # was as wanted, was found otherwise, and is to be repaired
         self.obsolete: set[ItemKey] = set()  # changes in flight that nobody wants any more, of groups apart
         self._places = Places(group_of)
-        self._there: dict[int, dict[Place, None]] = {}  # what exists, by group
         self._leaves: Counter[int | None] = Counter()  # how many exist and have to be deleted, by group
         self._dirty: dict[Place, None] = {}  # whether these are leaving may have changed
-        self._look: dict[int, dict[Place, None]] = {}  # places to look at by group, in the order in which they came up
+        # places to look at by group, in the order in which they came up
+        self._look: defaultdict[int, dict[Place, None]] = defaultdict(dict)
         self._flights: Counter[int] = Counter()  # how many changes are in flight, by group
         self._removals = 0  # of them
 
@@ -89,16 +89,15 @@ class Machine:
     def update(self, delta: Delta) -> None:
         """The intent changed."""
         for key, wanted in delta.items():
-            place = self._places.at(key)
-            before, place.wanted = place.wanted, wanted
+            place = self._places[key]
             if wanted is not None:
-                self.wanted[key] = wanted
+                self.wanted[key], place.wanted = wanted, wanted.item
                 if self.former:
                     self.former.pop(key, None)
                 if place.actual is not None and place.actual == wanted.item:
                     self.actual[key] = place.actual = wanted.item  # equal, but it may stand on something else now
-            elif before is not None:
-                del self.wanted[key]
+            elif place.wanted is not None:
+                before, place.wanted = self.wanted.pop(key), None
                 if place.actual is not None or place.change is not None:
                     self.former[key] = before
             if self.failures or self._fights:
@@ -107,7 +106,7 @@ class Machine:
                 self.drifted.pop(key, None)
             if place.change is not None and self._is_obsolete(place):
                 self.obsolete.add(key)
-            self._index(place)
+            self._relate(place)
             self._touch(place)
             if wanted is None:
                 self._places.drop(place)
@@ -123,9 +122,8 @@ class Machine:
         """
         mine = frozenset(kinds)
         found = {item.key: item for item in items if item.kind in mine}
-        groups = {self._group_of[kind] for kind in mine}
-        known = [place.key for group in groups for place in self._there.get(group, ()) if place.key[0] in mine]
-        places = [self._places.at(key) for key in dict.fromkeys((*known, *found)) if key not in but]
+        known = [key for key in self.actual if key[0] in mine]
+        places = [self._places[key] for key in dict.fromkeys((*known, *found)) if key not in but]
         drifts = [
             drift
             for place in places
@@ -136,7 +134,7 @@ class Machine:
 
     def saw(self, key: ItemKey, item: Item | None, now: float, by: str = "") -> Drift | None:
         """This item is so now, or is gone; nobody changes it at this moment. Returns what is not as it was."""
-        drift = self._found(self._places.at(key), item, now, by)
+        drift = self._found(self._places[key], item, now, by)
         self._sort_out()
         return drift
 
@@ -152,7 +150,7 @@ class Machine:
         for change, error in outcomes:
             place = self._landed(change)
             if error is not None:
-                self._index(place)
+                self._relate(place)
                 self._touch(place)
                 self._failures.failed(change.key, change.op, error, now)
                 self._places.drop(place)
@@ -177,20 +175,22 @@ class Machine:
         for key in self._failures.due(now):
             if key in self._places:
                 self._look_at(self._places[key])
-        batches: dict[int, list[tuple[Place, Change]]] = {}
+        batches: dict[int, dict[Place, Change]] = {}
         seen: set[Place] = set()
         while due := [group for group in self._look if group not in busy and not self.is_engaged(group)]:
             for group in due:
+                batch = batches.setdefault(group, {})
                 for place in self._look.pop(group):
-                    if place.change is not None or place in seen:
+                    if place.change is not None or place in batch or place in seen:
                         continue
-                    seen.add(place)
                     change = self._change(place, now)
                     if change is not None:
-                        batches.setdefault(group, []).append((place, change))
-        for place, _ in self._make_room(batches):
+                        batch[place] = change
+                    elif place.actual is not None:
+                        seen.add(place)
+        for place in self._make_room(batches):
             self._look_at(place)
-        return {group: self._taken_off(group, batch) for group, batch in batches.items()}
+        return {group: self._taken_off(group, batch) for group, batch in batches.items() if batch}
 
     def wake_at(self) -> float | None:
         """When `ready` has something new though nothing happens; None = never."""
@@ -210,23 +210,23 @@ class Machine:
 
     def _look_at(self, place: Place) -> None:
         if place.group is not None:
-            self._look.setdefault(place.group, {})[place] = None
+            self._look[place.group][place] = None
 
-    def _taken_off(self, group: int, batch: list[tuple[Place, Change]]) -> list[Change]:
+    def _taken_off(self, group: int, batch: Mapping[Place, Change]) -> list[Change]:
         """A batch that is in flight from now on, deletes first."""
-        batch.sort(key=lambda one: one[1].op is not Op.DELETE)
-        for place, change in batch:
+        for place, change in batch.items():
             place.change = change
-            self._removals += change.op is Op.DELETE
-            self._places.stand(place, change.before, change.after)
-        self._flights[group] += len(batch)
-        return [change for _, change in batch]
+            self._places.relate(place)
+        changes = sorted(batch.values(), key=lambda change: change.after is not None)
+        self._flights[group] += len(changes)
+        self._removals += _removals(changes)
+        return changes
 
     def _landed(self, change: Change) -> Place:
         place = self._places[change.key]
         place.change = None
         self._flights[self._group_of[change.key[0]]] -= 1
-        self._removals -= change.op is Op.DELETE
+        self._removals -= change.after is None
         if self.obsolete:
             self.obsolete.discard(change.key)
         return place
@@ -235,12 +235,12 @@ class Machine:
         """Whether what is being made is not wanted so any more. (A removal is worth its end.)"""
         if place.change is None or place.change.after is None or place.group not in self._apart:
             return False
-        return not _same(place.change.after, place.wanted.item if place.wanted is not None else None)
+        return place.wanted is None or place.change.after != place.wanted
 
     def _change(self, place: Place, now: float) -> Change | None:
         """The change that this place needs and may have now."""
         before, wanted, key = place.actual, place.wanted, place.key
-        if not place.leaving and _same(before, wanted.item if wanted is not None else None):
+        if before is wanted and not place.leaving:
             self._failures.worked(key)
             self.former.pop(key, None)
             return None
@@ -251,8 +251,8 @@ class Machine:
         if wanted is None or self._misses_something(place):
             return None
         if before is None:
-            return Change(Op.CREATE, None, wanted.item, key)
-        return Change(Op.UPDATE, before, wanted.item, key) if self._nobody_stands_on(place, anew=True) else None
+            return Change(Op.CREATE, None, wanted, key)
+        return Change(Op.UPDATE, before, wanted, key) if self._nobody_stands_on(place, anew=True) else None
 
     def _nobody_stands_on(self, place: Place, *, anew: bool = False) -> bool:
         """Nothing that exists requires it (so that it is to be made anew); what does is looked at too."""
@@ -261,22 +261,20 @@ class Machine:
             self._look_at(above)
         return not standing
 
-    def _make_room(self, batches: dict[int, list[tuple[Place, Change]]]) -> list[tuple[Place, Change]]:
+    def _make_room(self, batches: dict[int, dict[Place, Change]]) -> list[Place]:
         """Take out what is new where more is to be removed first, as long as removals make progress.
 
         What goes often has what the new one needs: a name, an address, a place in a namespace.
         """
         if not self._removals and not any(self._leaves.values()):
             return []
-        removing = {group: sum(change.op is Op.DELETE for _, change in batch) for group, batch in batches.items()}
+        removing = {group: _removals(batch.values()) for group, batch in batches.items()}
         if not self._removals and not any(removing.values()):
             return []
-        held: list[tuple[Place, Change]] = []
+        held: list[Place] = []
         for group in [g for g, n in removing.items() if self._leaves[g] > n and g not in self._apart]:
-            held += [one for one in batches[group] if one[1].op is not Op.DELETE]
-            batches[group] = [one for one in batches[group] if one[1].op is Op.DELETE]
-            if not batches[group]:
-                del batches[group]
+            held += [place for place, change in batches[group].items() if change.after is not None]
+            batches[group] = {place: change for place, change in batches[group].items() if change.after is None}
         return held
 
     # -- what has to go -------------------------------------------------------------------------------
@@ -312,10 +310,10 @@ class Machine:
         item, wanted = place.actual, place.wanted
         if item is None:
             return False
-        if wanted is None or (not _same(wanted.item, item) and wanted.item.replaces(item)):
+        if wanted is None or (wanted is not item and wanted.replaces(item)):
             return True
         for need, anew in place.needs.items():
-            if need.leaving or self._gone_for_good(need) or (anew and _is_to_change(need)):
+            if need.leaving or (anew and _is_to_change(need)) or (need.wanted is None and self._gone_for_good(need)):
                 return True
         if place.stands is place.needs:
             return False
@@ -327,13 +325,12 @@ class Machine:
         return place.wanted is None and place.actual is None and not self._external(place.key)
 
     def _misses_something(self, place: Place) -> bool:
-        return not all(map(self._is_there, place.needs)) if place.needs else False
+        return not all(map(self._is_there, place.needs))
 
     def _is_there(self, place: Place) -> bool:
         if place.wanted is None:
             return place.actual is None and self._external(place.key)
-        same = place.actual is place.wanted.item or place.actual == place.wanted.item
-        return same and place.change is None and not place.leaving
+        return place.actual is place.wanted and place.change is None and not place.leaving
 
     # -- what is known --------------------------------------------------------------------------------
 
@@ -355,14 +352,14 @@ class Machine:
     @property
     def leaving(self) -> list[ItemKey]:
         """What exists and has to be deleted."""
-        return [place.key for there in self._there.values() for place in there if place.leaving]
+        return [key for key in self.actual if self._places[key].leaving]
 
     def state(self, key: ItemKey) -> ItemState:
         """Where a wanted item stands."""
         place = self._places.get(key)
         if key in self.failures:
             return ItemState.FAILED
-        if place is None or place.wanted is None or place.leaving or not _same(place.actual, place.wanted.item):
+        if place is None or place.wanted is None or place.leaving or place.actual is not place.wanted:
             return ItemState.PENDING
         return ItemState.IN_SYNC
 
@@ -384,17 +381,17 @@ class Machine:
 
     def reason(self, change: Change) -> str:
         """Why this change is made."""
-        if change.op is Op.CREATE and not self.failures and not self.drifted:
+        if change.before is None and not self.failures and not self.drifted:
             return WANTED
         key, place = change.key, self._places[change.key]
         drift, failure, wanted = self.drifted.get(key), self.failures.get(key), place.wanted
         if failure is not None and not isinstance(failure.error, DriftError):
             return f"tried again: {failure.error}"
-        if change.op is not Op.DELETE:
+        if change.after is not None:
             return f"drift: it {drift.what}" if drift is not None else WANTED
         if wanted is None:
             return NOT_WANTED
-        if change.before is not None and wanted.item != change.before and wanted.item.replaces(change.before):
+        if change.before is not None and wanted != change.before and wanted.replaces(change.before):
             return "it has to be made anew"
         needs = (*place.needs, *place.stands)
         gone = next((need.key for need in needs if need.leaving or self._gone_for_good(need)), None)
@@ -407,45 +404,40 @@ class Machine:
 
     def _found(self, place: Place, item: Item | None, now: float, by: str) -> Drift | None:
         """The system has this item so; a drift if it was as wanted and is not any more."""
-        before, wanted, key = place.actual, place.wanted, place.key
-        if _same(before, item):
+        before, key = place.actual, place.key
+        if before is item or before == item:
             self._places.drop(place)
             return None
         drift = None
-        if before is not None and wanted is not None and _same(wanted.item, before) and not place.leaving:
+        if before is not None and before is place.wanted and not place.leaving:
             drift = self.drifted[key] = self._failures.drifted(key, before, item, now, by)
         self._set_actual(place, item)
         return drift
 
     def _set_actual(self, place: Place, item: Item | None) -> None:
-        key, wanted = place.key, place.wanted.item if place.wanted is not None else None
+        key, wanted = place.key, place.wanted
         done = item is wanted or item == wanted
         if done:
             item = wanted  # it knows best what it stands on
             if self.failures or self.drifted:
                 self._failures.worked(key)
                 self.drifted.pop(key, None)
-        there = self._there.setdefault(self._group_of[key[0]], {})
         place.actual = item
         if item is not None:
             self.actual[key] = item
-            there[place] = None
         else:
             self.actual.pop(key, None)
             self.former.pop(key, None)
-            there.pop(place, None)
-        if item is not place.planned or place.stood != (item, None):
-            self._index(place)
+        if item is not place.planned or place.stands is not place.needs:
+            self._relate(place)
         self._touch(place, done=done and not place.leaving)
         if item is None:
             self._places.drop(place)
 
-    def _index(self, place: Place) -> None:
-        """What it requires follows from what is known of it. What it stands on no longer may go now."""
-        self._places.plan(place)
-        if place.change is None:
-            for dropped in self._places.stand(place, place.actual):
-                self._look_at(dropped)
+    def _relate(self, place: Place) -> None:
+        """What it stands on no longer may go now."""
+        for dropped in self._places.relate(place):
+            self._look_at(dropped)
 
     def _touch(self, place: Place, *, done: bool = False) -> None:
         """Look at this place unless it is as wanted, and at what requires it; whether what exists stays is in doubt."""
@@ -465,11 +457,10 @@ class Machine:
             self._failures.forget(above.key)
 
 
-def _same(one: Item | None, other: Item | None) -> bool:
-    return one is other or one == other
+def _removals(changes: Iterable[Change]) -> int:
+    return sum(change.after is None for change in changes)
 
 
 def _is_to_change(place: Place) -> bool:
     """It exists, and not as it is wanted."""
-    item, wanted = place.actual, place.wanted
-    return item is not None and wanted is not None and not _same(item, wanted.item)
+    return place.actual is not None and place.wanted is not None and place.actual is not place.wanted

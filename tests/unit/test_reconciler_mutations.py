@@ -57,7 +57,7 @@ BUGS = [
     Bug(
         "an item is made before what it requires",
         "machine",
-        "return not all(map(self._is_there, place.needs)) if place.needs else False",
+        "return not all(map(self._is_there, place.needs))",
         "return False",
     ),
     Bug(
@@ -75,20 +75,20 @@ BUGS = [
     Bug(
         "what is being removed counts as there",
         "machine",
-        "return same and place.change is None and not place.leaving",
-        "return same",
+        "return place.actual is place.wanted and place.change is None and not place.leaving",
+        "return place.actual is place.wanted",
     ),
     Bug(
         "what nobody wants stays when it was wanted before",
         "machine",
-        "        if wanted is None or (not",
-        "        if (wanted is None and place.key not in self.former) or (wanted is not None and not",
+        "        if wanted is None or (wanted",
+        "        if (wanted is None and place.key not in self.former) or (wanted is not None and wanted",
     ),
     Bug(
         "new things do not wait for the removals that make room",
         "machine",
-        "        for place, _ in self._make_room(batches):",
-        "        for place, _ in ():",
+        "        for place in self._make_room(batches):",
+        "        for place in ():",
     ),
     Bug(
         "what stands on something that changed is not looked at again",
