@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 __all__ = ["make_directory", "write_atomic"]
@@ -15,7 +16,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600, *, sync: bool = Tru
     :param keep: the name under which the file that was there stays.
     :raises OSError: nothing has changed, and nothing of it is left behind.
     """
-    temporary = path.with_name(f".{path.name}.new")
+    temporary = _beside(path)
     try:
         _write(temporary, data, mode, sync)
         if keep is not None:
@@ -37,6 +38,12 @@ def make_directory(path: Path, mode: int) -> None:
         _sync_directory(path.parent)
 
 
+@lru_cache(maxsize=512)
+def _beside(path: Path) -> Path:
+    """The name that it has first. Kept, because Python keeps room for every part of a path that it ever saw."""
+    return path.with_name(f".{path.name}.new")
+
+
 def _write(path: Path, data: bytes, mode: int, sync: bool) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
@@ -49,7 +56,7 @@ def _write(path: Path, data: bytes, mode: int, sync: bool) -> None:
 
 def _link(path: Path, other: Path) -> None:
     """The file under a second name, which stays with it when `path` becomes another file."""
-    link = other.with_name(f".{other.name}.new")
+    link = _beside(other)
     link.unlink(missing_ok=True)
     link.hardlink_to(path)
     link.replace(other)
