@@ -28,7 +28,7 @@ class Damage:
 DAMAGES = {
     "an address": Damage("ip addr del $ADDRESS dev eth0", "ip -o -4 addr show dev eth0", "address", "ip (pid|pid "),
     "a route": Damage("ip route flush table 501", "ip route show table 501", "route", "ip (pid|pid "),
-    "a rule": Damage("ip rule del $RULE", "ip rule show", "rule", "ip (pid|pid "),
+    "a rule": Damage("ip rule del $RULE", "ip rule show | sort", "rule", "ip (pid|pid "),
     "an MTU": Damage("ip link set eth0 mtu 1400", "ip -o link show dev eth0", "mtu"),
     "a bridge port": Damage("ip link set keth0 nomaster", "ip -o link show dev keth0", "eth0"),
     "a setting": Damage("echo 0 >/proc/sys/net/ipv4/ip_forward", "cat /proc/sys/net/ipv4/ip_forward", "ip_forward"),
