@@ -90,6 +90,7 @@ class HttpServer:
         """Stop; connections end at once."""
         if self._server is not None:
             self._server.close()
+            self._server = None  # which refers to us
         else:
             self._listener.close()
         for task in self._tasks:

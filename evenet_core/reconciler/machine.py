@@ -332,6 +332,10 @@ class Machine:
             return place.actual is None and self._external(place.key)
         return place.actual is place.wanted and place.change is None and not place.leaving
 
+    def close(self) -> None:
+        """It is not asked any more."""
+        self._places.dissolve()
+
     # -- what is known --------------------------------------------------------------------------------
 
     def below(self, key: ItemKey) -> list[ItemKey]:

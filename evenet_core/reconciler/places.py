@@ -76,6 +76,13 @@ class Places(dict[ItemKey, Place]):
         if place.wanted is None and place.actual is None and place.change is None and not place.above:
             self.pop(place.key, None)
 
+    def dissolve(self) -> None:
+        """Nothing is known of anything. What refers to each other would stay until somebody looks for circles."""
+        for place in self.values():
+            place.needs = place.stands = NOTHING
+            place.above = NOBODY
+        self.clear()
+
     def _standing(self, place: Place) -> Mapping[Place, bool]:
         after = place.change.after if place.change is not None else None
         if place.actual is None or after is None:

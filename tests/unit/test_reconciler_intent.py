@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from evenet_core.model.networks import Secret
@@ -118,3 +119,14 @@ def test_a_plan_shows_no_secret() -> None:
     item = Thing(name=Secret("hunter2"))
 
     assert public_values(item)["name"] == "***"
+
+
+def test_a_plan_leaves_nothing_that_only_a_search_for_circles_would_free() -> None:
+    wanted = want(thing("a:1"), thing("b:1", "a:1"), thing("c:1", "a:1", "b:1"))
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(diff({}, wanted).changes) == len(wanted)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -125,6 +125,7 @@ def diff(
     if arrived:
         machine.external_changed(arrived)
         changes += _run(machine, former or {}, absent, changes[-1].wave + 1 if changes else 0)
+    machine.close()
     return Plan(tuple(changes))
 
 
