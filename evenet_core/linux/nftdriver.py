@@ -13,6 +13,7 @@ from evenet_core.errors import DriverError
 from evenet_core.linux.nft import NftChain, NftElement, NftTable
 from evenet_core.linux.nfttext import chain_texts, items_of, script
 from evenet_core.linux.process import Completed, find_program, run
+from evenet_core.linux.standby import Standby
 from evenet_core.reconciler.item import Change, Item, ItemKey, Op, Outcome
 
 __all__ = ["PROGRAM", "NftDriver"]
@@ -27,7 +28,8 @@ TIMEOUT = 60.0  # seconds
 class NftDriver:
     """Loads transactions.
 
-    :param run_dir: where nft gets a name of our own (`PROGRAM`), so that a monitor can tell it from others
+    :param run_dir: where nft gets a name of our own (`PROGRAM`), so that a monitor can tell it from others. An agent
+        has one; for it an nft waits for the next transaction, until `close`.
     """
 
     kinds: tuple[str, ...] = ("nft",)
@@ -35,6 +37,11 @@ class NftDriver:
     def __init__(self, run_dir: Path | None = None) -> None:
         self._run_dir = run_dir
         self._known: dict[ItemKey, Item] = {}
+        self._loader = Standby(self._load_command, TIMEOUT)
+
+    async def close(self) -> None:
+        """No nft waits for a next transaction."""
+        self._loader.close()
 
     async def observe(self) -> Iterable[Item]:
         found: list[Item] = []
@@ -62,7 +69,7 @@ class NftDriver:
             lines = self._script([changes[place] for place in due], due, errors)
             if lines is None:
                 continue
-            done = await self._nft(("-f", "/dev/stdin"), "\n".join(text for _, text in lines) + "\n")
+            done = await self._load("".join(f"{text}\n" for _, text in lines).encode())
             if done.status == 0:
                 break
             guilty = self._guilty(done, lines)
@@ -119,8 +126,16 @@ class NftDriver:
         else:
             self._known[change.key] = change.after
 
-    async def _nft(self, arguments: Sequence[str], text: str = "") -> Completed:
-        return await run((self._program(), *arguments), text.encode(), TIMEOUT)
+    def _load_command(self) -> Sequence[str]:
+        return self._program(), "-f", "/dev/stdin"
+
+    async def _load(self, text: bytes) -> Completed:
+        if self._run_dir is None:
+            return await run(self._load_command(), text, TIMEOUT)
+        return await self._loader.run(text)
+
+    async def _nft(self, arguments: Sequence[str]) -> Completed:
+        return await run((self._program(), *arguments), timeout=TIMEOUT)
 
     def _program(self) -> str:
         if self._run_dir is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from evenet_core.errors import DriverError
 
-__all__ = ["Completed", "exited", "find_program", "reap", "run", "session_members", "spawn"]
+__all__ = ["Completed", "Started", "exited", "find_program", "reap", "run", "session_members", "spawn"]
 
 OUTPUT_LIMIT = 64 << 20  # bytes that are read of what a program says
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -84,6 +84,51 @@ async def exited(pidfd: int) -> None:
         loop.remove_reader(pidfd)
 
 
+class Started:
+    """A short program that runs; whatever happens, `completed` or `end` leaves nothing of it behind.
+
+    :param stdin: a descriptor that stays the caller's
+    :raises DriverError: it is not installed or cannot be run.
+    """
+
+    def __init__(self, argv: Sequence[str], stdin: int) -> None:
+        self._name = argv[0]
+        self._files = [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("output", "errors")]
+        try:
+            self._pid = spawn(argv, stdin=stdin, stdout=self._files[0], stderr=self._files[1])
+        except DriverError:
+            self._close()
+            raise
+        self.pidfd = os.pidfd_open(self._pid)
+
+    async def completed(self, timeout: float) -> Completed:  # noqa: ASYNC109
+        """What it said, when it is done.
+
+        :raises DriverError: it is not done in `timeout` seconds.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                await exited(self.pidfd)
+            return Completed(reap(self._pid), _read_all(self._files[0]), _read_all(self._files[1]))
+        except TimeoutError:
+            raise DriverError(f"program {self._name} was not done within {timeout:g} s") from None
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """Kill it if it still runs."""
+        if self.pidfd >= 0:
+            with suppress(ChildProcessError):  # it was waited for
+                reap(self._pid)
+            os.close(self.pidfd)
+            self.pidfd = -1
+            self._close()
+
+    def _close(self) -> None:
+        for descriptor in self._files:
+            os.close(descriptor)
+
+
 async def run(
     argv: Sequence[str],
     given: bytes = b"",
@@ -93,29 +138,13 @@ async def run(
 
     :raises DriverError: it is not installed, or not done in `timeout` seconds (it is killed then).
     """
-    descriptors = [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("input", "output", "errors")]
+    stdin = os.memfd_create("input", os.MFD_CLOEXEC)
     try:
-        _write_all(descriptors[0], given)
-        pid = spawn(argv, stdin=descriptors[0], stdout=descriptors[1], stderr=descriptors[2])
-        status = await _wait(pid, argv[0], timeout)
-        return Completed(status, _read_all(descriptors[1]), _read_all(descriptors[2]))
+        _write_all(stdin, given)
+        started = Started(argv, stdin)
     finally:
-        for descriptor in descriptors:
-            os.close(descriptor)
-
-
-async def _wait(pid: int, name: str, timeout: float) -> int:  # noqa: ASYNC109
-    """Exit status of a child; whatever happens, none is left behind."""
-    pidfd = os.pidfd_open(pid)
-    try:
-        async with asyncio.timeout(timeout):
-            await exited(pidfd)
-    except TimeoutError:
-        raise DriverError(f"program {name} was not done within {timeout:g} s") from None
-    finally:
-        os.close(pidfd)
-        status = reap(pid)
-    return status
+        os.close(stdin)
+    return await started.completed(timeout)
 
 
 def reap(pid: int) -> int:

@@ -99,6 +99,7 @@ class Kernel:
     async def close(self) -> None:
         """Close sockets and stop serving; daemons and the kernel's state stay."""
         await self._daemons.close()
+        await self._nft.close()
         await self._metadata.close()
         self.rtnl.close()
         self._listener.close()

@@ -105,8 +105,8 @@ def test_a_table_whose_chains_cannot_be_read_stays_as_it_is(monkeypatch: pytest.
         before = run("nft", "list", "ruleset")
         real = later._nft
 
-        async def busy(arguments: Sequence[str], text: str = "") -> Completed:
-            return Completed(1, b"", b"Error: busy") if "-s" in arguments else await real(arguments, text)
+        async def busy(arguments: Sequence[str]) -> Completed:
+            return Completed(1, b"", b"Error: busy") if "-s" in arguments else await real(arguments)
 
         monkeypatch.setattr(later, "_nft", busy)
         grown = NftTable("inet", "evenet", BODY + "set more { type ipv4_addr; }\n")

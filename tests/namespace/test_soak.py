@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 from evenet_core.cli.client import Client
+from evenet_core.linux.nftdriver import PROGRAM
 from tests.support.agent import Agent, running
 from tests.support.kernel import ip, own_network, run
 from tests.support.nsstate import State, differences, namespace_state
 from tests.support.randomconfig import APPS, PORTS, RandomConfig
+from tests.support.site import eventually
 from tests.support.surroundings import Surroundings, members, surroundings
 
 pytestmark = [
@@ -78,6 +80,9 @@ class Node:
             "files": sum(1 for part in ("state", "run") for path in (self._home / part).rglob("*") if _counts(path)),
             "mounts": len(Path(f"/proc/{self.pid}/mountinfo").read_text().splitlines()),
         }
+
+    def is_prepared(self) -> bool:
+        return any(PROGRAM in Path(f"/proc/{child}/cmdline").read_text() for child in children(self.pid))
 
     def memory(self) -> int:
         """KiB that are resident."""
@@ -140,6 +145,7 @@ def test_after_two_thousand_changes_a_node_is_as_one_that_just_began(around: Sur
                 assert differences(namespace_state(around.home), wanted) == [], f"after change {number}"
             if number in (EARLY, CHANGES):
                 node.apply(reference.text)
+                eventually("an nft that waits for the next change", node.is_prepared)
                 held[number], memory[number] = node.holds(), node.memory()
 
     sys.stdout.write(f"KiB resident: {memory}\n")
