@@ -35,7 +35,7 @@ from evenet_core.errors import EvenetError
 from evenet_core.formats import Document
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
-from evenet_core.model.facts import HARDWARE, LinkFact, link_fact, split_route_choice
+from evenet_core.model.facts import HARDWARE, LinkFact, link_fact, own_route_version, split_route_choice
 from evenet_core.model.patches import PortPatch
 from evenet_core.model.ports import PortUse, lower_name
 from evenet_core.model.resolved import InstancePort
@@ -573,9 +573,12 @@ class Node:
     def _chosen(self, choices: Mapping[str, str], selected: Selected) -> None:
         self._ledger.enter("routes", partial(self._memory.save_route_choices, dict(choices)))
         self._note_change()
-        key, destination = split_route_choice(selected.key)
-        way = f"{self._names(('instance', key))}: {destination} leaves by {selected.label or 'no port'}"
-        self.journal.add("route", f"{way}: {selected.because}")
+        if (version := own_route_version(selected.key)) is not None:
+            whose = f"the node's own IPv{version} traffic"
+        else:
+            key, destination = split_route_choice(selected.key)
+            whose = f"{self._names(('instance', key))}: {destination}"
+        self.journal.add("route", f"{whose} leaves by {selected.label or 'no port'}: {selected.because}")
 
     def _management_ports(self) -> list[PortUnderTest]:
         return [self._ports.under_test(a) for a in self._planner.inputs.adapters if a.management and a.has_ip]
@@ -631,6 +634,8 @@ class Node:
             unsettled=unsettled(self._engine.machine),
             problems=(*problems(self._engine, self._fragments, self._planner), *self._keeping.problems()),
             reasons=self._probes.reasons(),
+            uplinks=[report for report in self._probes.reports() if own_route_version(report.key) is not None],
+            booted=time.time() - asyncio.get_running_loop().time(),
         )
 
     def _respond_metadata(self, request: MetadataRequest) -> MetadataResponse:

@@ -13,7 +13,7 @@ from evenet_core.linux.l3 import addressing
 from evenet_core.model.adapters import DEFAULT_MTU, Adapter, Usage
 from evenet_core.model.addressing import Addressing
 from evenet_core.model.config import DeviceConfig
-from evenet_core.model.facts import LinkFact, conflicts_fact, link_fact, route_choice_fact
+from evenet_core.model.facts import LinkFact, conflicts_fact, link_fact, own_route_version, route_choice_fact
 from evenet_core.model.hardware import PortQuirks
 from evenet_core.model.networks import IpMode
 from evenet_core.model.ports import Port, PortKind, PortUse, lower_name
@@ -21,6 +21,7 @@ from evenet_core.model.resolved import InstanceRoute, Vif
 from evenet_core.planning.hardware import KnownPort, mismatch
 from evenet_core.planning.objects import ObjectId
 from evenet_core.planning.planner import Planner
+from evenet_core.probing.prober import RouteReport
 from evenet_core.reconciler.facts import Facts
 
 __all__ = ["View", "dpc_list", "dpc_summary", "status_document", "time_of_day", "timestamp"]
@@ -57,6 +58,8 @@ class View:
     unconfirmed_until: float | None = None  # when the config before comes back
     unconfirmed_by: str | None = None  # who is to confirm
     reasons: Mapping[str, str] = field(default_factory=dict)  # why a route leaves by its port, by its fact's name
+    uplinks: Sequence[RouteReport] = ()  # of the node's own traffic, one for each IP version
+    booted: float = 0.0  # what turns the clock of `uplinks` into seconds since the epoch
 
     @property
     def config(self) -> DeviceConfig:
@@ -73,6 +76,7 @@ def status_document(view: View) -> dict[str, Any]:
         "confirm_by": view.unconfirmed_by,
         "unreachable_since": timestamp(view.unreachable_since),
         "dpc": dpc_summary(view.verification),
+        "uplinks": [_own_route(view, report) for report in view.uplinks],
         "ports": [_port(view, adapter) for adapter in view.planner.inputs.adapters] + _unused_ports(view),
         "network_instances": [_instance(view, config.key) for config in view.config.network_instances if config.active],
         "apps": _apps(view),
@@ -165,6 +169,25 @@ def _past(results: Results) -> str:
     if results.untested:
         return "none"
     return "success" if results.worked else "fail"
+
+
+def _own_route(view: View, report: RouteReport) -> dict[str, Any]:
+    """Where the node's own traffic of one IP version goes, and how every uplink stands for that."""
+    return {
+        "version": own_route_version(report.key),
+        "selected": report.selected or None,
+        "because": report.because,
+        "since": timestamp(view.booted + report.since),
+        "ports": [
+            {
+                "label": port.label,
+                "state": port.standing,
+                "evidence": port.evidence,
+                "latency_ms": None if port.latency is None else round(port.latency * 1000, 1),
+            }
+            for port in report.ports
+        ],
+    }
 
 
 def _port(view: View, adapter: Adapter) -> dict[str, Any]:

@@ -44,17 +44,50 @@ def _print_notes(port: dict[str, Any]) -> None:
 
 def uplinks(options: Namespace) -> int:
     with Client(str(options.socket)) as agent:
-        found = [port for port in agent.call("status")["ports"] if port["usage"] == "management"]
+        status = agent.call("status")
+    found = [port for port in status["ports"] if port["usage"] == "management"]
     found.sort(key=lambda port: port["cost"])
+    ways = {port["label"]: [_way(route, port["label"]) for route in status["uplinks"]] for port in found}
     if options.json:
-        print_json(found)
+        print_json([port | {"probes": [way for way in ways[port["label"]] if way]} for port in found])
         return 0
-    columns = ("label", "ifname", "cost", "addresses", "gateways", "dns_servers", "table", "last_succeeded", "error")
+    columns = ("addresses", "gateways", "dns_servers", "table", "last_succeeded", "error")
     print_table(
-        ("UPLINK", "IFNAME", "COST", "ADDRESSES", "GATEWAY", "DNS", "TABLE", "LAST SUCCEEDED", "ERROR"),
-        ([port[name] for name in columns] for port in found),
+        ("UPLINK", "IFNAME", "COST", "STATE", "USED", "ADDRESSES", "GATEWAY", "DNS", "TABLE", "LAST SUCCEEDED", "ERROR"),
+        (
+            (port["label"], port["ifname"], port["cost"], *_standing(ways[port["label"]]), *(port[c] for c in columns))
+            for port in found
+        ),
     )
+    for route in status["uplinks"]:
+        if any(port["state"] != "no-path" for port in route["ports"]):
+            _print_route(route)
     return 0
+
+
+def _way(route: dict[str, Any], label: str) -> dict[str, Any] | None:
+    """How one uplink stands for the node's own traffic of one IP version."""
+    port = next((port for port in route["ports"] if port["label"] == label), None)
+    if port is None:
+        return None
+    told = {name: port[name] for name in ("state", "evidence", "latency_ms")}
+    return {"version": route["version"], "selected": route["selected"] == label, **told}
+
+
+def _standing(ways: list[dict[str, Any] | None]) -> tuple[str | None, str | None]:
+    """The best state over all IP versions, and for which of them it is used."""
+    known = [way for way in ways if way is not None]
+    alive = [way for way in known if way["state"] != "no-path"]
+    used = [f"IPv{way['version']}" for way in alive if way["selected"]]
+    return (alive or known or [{"state": None}])[0]["state"], " ".join(used) or None
+
+
+def _print_route(route: dict[str, Any]) -> None:
+    """Where the node's own traffic goes, and what speaks against the other ways."""
+    print(f"IPv{route['version']}: {shown(route['selected'])} since {shown(route['since'])}: {shown(route['because'])}")
+    for port in route["ports"]:
+        if port["label"] != route["selected"]:
+            print(f"  {shown(port['label'])}: {shown(port['state'])}: {shown(port['evidence'])}")
 
 
 def test_connectivity(options: Namespace) -> int:

@@ -26,6 +26,7 @@ __all__ = ["addressing", "families", "l3_items", "offered"]
 PRIORITY_MARK = 9000  # replies leave by the port that the connection came in
 PRIORITY_SOURCE = 15000
 PRIORITY_DEVICE = 15001
+PRIORITY_CHOSEN = 15999  # the uplink that works best for the node's own traffic, if it is not the first
 PRIORITY_OWN = 16000  # plus the adapter's rank
 MARK_MASK = 0xFFFF
 LINK_LOCAL = "fe80::/64"  # RFC 4291, 2.5.6

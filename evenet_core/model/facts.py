@@ -8,6 +8,7 @@
 | `conflicts:IFNAME` | tuple of `Conflict` | segment monitor (dhcp) |
 | `namespace:PATH` | inode as text | namespace monitor |
 | `route-choice:INSTANCE/DESTINATION` | label of the chosen port | prober |
+| `own-route:VERSION` | label of the port that the node's own unbound traffic is to use | prober |
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ __all__ = [
     "lease_fact",
     "link_fact",
     "namespace_fact",
+    "own_route_fact",
+    "own_route_version",
     "route_choice_fact",
     "split_route_choice",
 ]
 
 HARDWARE = "hardware:"
+_OWN_ROUTE = "own-route:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,16 @@ def conflicts_fact(ifname: str) -> str:
 def namespace_fact(path: str) -> str:
     """Name of the fact on the network namespace at a path."""
     return f"namespace:{path}"
+
+
+def own_route_fact(version: int) -> str:
+    """Name of the fact on the port for the node's own traffic of this IP version."""
+    return f"{_OWN_ROUTE}{version}"
+
+
+def own_route_version(name: str) -> int | None:
+    """IP version of the fact on the port for the node's own traffic; None = it is another fact."""
+    return int(name.removeprefix(_OWN_ROUTE)) if name.startswith(_OWN_ROUTE) else None
 
 
 def route_choice_fact(instance: str, destination: object) -> str:

@@ -8,17 +8,19 @@ remembers it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from evenet_core.apps.conflicts import conflicts
 from evenet_core.apps.instances import matching_ports, resolve_instance
 from evenet_core.apps.policies import device_policy, instance_policy, vif_policy
-from evenet_core.linux.l3 import addressing
+from evenet_core.apps.routes import DEFAULTS
+from evenet_core.linux.l3 import PRIORITY_CHOSEN, addressing
 from evenet_core.linux.metadata import MetadataService
+from evenet_core.linux.rule import Rule
 from evenet_core.model.adapters import DEFAULT_MTU, Adapter
-from evenet_core.model.facts import link_fact, route_choice_fact
+from evenet_core.model.facts import link_fact, own_route_fact, route_choice_fact
 from evenet_core.model.instances import InstanceType, NetworkInstance
 from evenet_core.model.ports import lower_name
 from evenet_core.model.resolved import Instance, InstancePort, Vif
@@ -26,6 +28,7 @@ from evenet_core.planning.hardware import Hardware
 from evenet_core.planning.inputs import Inputs
 from evenet_core.planning.names import plan_names
 from evenet_core.planning.objects import DEVICE, ObjectId, Objects
+from evenet_core.planning.routes import uplinks
 from evenet_core.plugins import Answer, Plugins
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Planned
@@ -203,8 +206,19 @@ class Planner:
         ]
         for item in plan_names([(a, addressing(a, facts)) for a in managed], inputs.resolv_conf):
             answers.add(item)
+        for rule in self._own_rules(facts):
+            answers.add(rule)
         policy = device_policy(inputs.adapters, inputs.config)
         answers.take(self._plugins.plan_firewall(policy, facts), "no installed plugin realises the firewall")
+
+
+    def _own_rules(self, facts: Facts) -> Iterator[Rule]:
+        """While the node's own traffic is better off elsewhere than at the first of its uplinks."""
+        for version in DEFAULTS:
+            ways = uplinks(self.inputs.adapters, version)
+            chosen = next((a for a in ways if a.label == facts.get(own_route_fact(version))), None)
+            if chosen is not None and chosen is not ways[0]:
+                yield Rule(version, PRIORITY_CHOSEN, chosen.table, iif="lo")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,25 @@
-"""Which routes of network instances may leave by several ports, and how those ports are: what the prober is told."""
+"""What the prober is told: how the ports are, which routes of network instances may leave by several of them, and
+which uplinks the node's own traffic has.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from evenet_core.apps.instances import RouteRequest, matching_ports, route_requests
-from evenet_core.model.facts import route_choice_fact
+from evenet_core.apps.routes import DEFAULTS
+from evenet_core.linux.l3 import families
+from evenet_core.model.adapters import Adapter
+from evenet_core.model.facts import own_route_fact, route_choice_fact
+from evenet_core.model.networks import RouteProbe
 from evenet_core.model.ports import PortKind
 from evenet_core.model.resolved import InstancePort
 from evenet_core.planning.inputs import Inputs
 from evenet_core.probing.prober import ProbedPort, ProbedRoute
 
-__all__ = ["probed"]
+__all__ = ["probed", "uplinks"]
+
+DEAREST = 255
 
 
 def probed(
@@ -28,8 +36,34 @@ def probed(
             usable = [port for port in ports if port.label in used]
             requests = route_requests(instance, usable, inputs.controller)
             routes += [_route(request, choice) for request in requests]
+    routes += _own_routes(inputs, {port.label for port in ports}, choice)
     metered = {adapter.label for adapter in inputs.adapters if adapter.kind is PortKind.CELLULAR}
     return [_port(port, metered=port.label in metered) for port in ports], routes
+
+
+def uplinks(adapters: Sequence[Adapter], version: int) -> list[Adapter]:
+    """Management adapters that speak this IP version, in the order in which the kernel tries them."""
+    speaking = [a for a in adapters if a.management and a.has_ip and not a.config_error and version in families(a)]
+    return sorted(speaking, key=lambda adapter: adapter.rank)
+
+
+def _own_routes(inputs: Inputs, known: set[str], choice: Callable[[str], str]) -> list[ProbedRoute]:
+    """Every uplink is probed, also the only one: whether it works is for people to know."""
+    probe = RouteProbe(gateway_ping=True, gateway_ping_max_cost=DEAREST, custom=inputs.controller)
+    ways = {version: [a.label for a in uplinks(inputs.adapters, version) if a.label in known] for version in DEFAULTS}
+    return [
+        ProbedRoute(
+            key=(key := own_route_fact(version)),
+            destination=DEFAULTS[version],
+            ports=tuple(labels),
+            probe=probe,
+            prefer_lower_cost=True,
+            current=choice(key),
+            own=True,
+        )
+        for version, labels in ways.items()
+        if labels
+    ]
 
 
 def _route(request: RouteRequest, choice: Callable[[str], str]) -> ProbedRoute:

@@ -30,6 +30,7 @@ __all__ = [
     "SendProbe",
     "Tick",
     "Verdict",
+    "paced",
     "step",
 ]
 
@@ -41,13 +42,15 @@ class HealthSettings:
     interval: float = 1.0  # between probes while nothing is in doubt; 0 = never probe, a usable path is up
     burst_interval: float = 0.2
     burst: int = 5  # probes in one burst
-    timeout: float = 0.5  # how long one probe waits for its answer
+    timeout: float = 0.5  # how long one probe waits for its answer, at least
+    longest: float = 0.0  # and at most: so long while it is not known how quick answers are
     down_after: int = 3
     up_after: int = 2
     hold_down: float = 10.0  # how long a port that failed must be up before it is returned to
     hold_down_link: float = 5.0  # the same when the cause was plain to see: no carrier or no address
 
 
+SLOWER = 4  # times the usual latency: an answer that takes longer is late
 LINK_ONLY = HealthSettings(interval=0.0)
 
 
@@ -129,6 +132,12 @@ class Health:
     lost_link: bool = False  # the path was gone since it was last up
 
     @property
+    def patience(self) -> float:
+        """Seconds that the next probe waits: a path that is slow is not one that is dead."""
+        usual = self.settings.longest if self.latency is None else min(self.settings.longest, SLOWER * self.latency)
+        return max(self.settings.timeout, usual)
+
+    @property
     def in_doubt(self) -> bool:
         """Whether the results so far do not settle the matter."""
         match self.verdict:
@@ -138,6 +147,12 @@ class Health:
                 return self.lost > 0
             case Verdict.DOWN:
                 return self.good > 0 or self.lost < self.settings.down_after
+
+
+def paced(state: Health, settings: HealthSettings, now: float) -> Health:
+    """The same knowledge, asked for at another pace."""
+    after = replace(state, settings=settings)
+    return replace(after, next_at=min(state.next_at, _earliest(after, now)))
 
 
 def step(state: Health, event: Event, now: float) -> tuple[Health, SendProbe | None]:

@@ -34,6 +34,7 @@ __all__ = [
     "Target",
 ]
 
+BEYOND = frozenset({"tcp", "icmp"})  # kinds of targets on the other side of the gateway
 DEFAULT_ICMP_HOST = {4: "8.8.8.8", 6: "2001:4860:4860::8888"}  # EVE's documentation promises it for an empty host
 
 
@@ -63,18 +64,23 @@ class ProbedRoute:
     prefer_lower_cost: bool = False
     prefer_stronger_signal: bool = False
     current: str = ""  # the port it used before this prober began; kept until the probes have spoken
+    # Of the node itself: an answer from beyond the gateway is enough, and of the port in use it is asked for often.
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProberSettings:
     """Pace and patience by kind of probe.
 
-    One echo of 64 bytes a second is 15 MB a day, one in 30 s half a megabyte: hence `metered`.
+    One echo of 64 bytes a second is 15 MB a day, and a connection that is made and broken off 212 bytes: one in 22 s
+    is 0.8 MB. A port that is dead is known to be within `interval` + 2 `timeout` + 2 `burst_interval`.
     """
 
     gateway: HealthSettings = HealthSettings()
     custom: HealthSettings = HealthSettings(interval=5.0, timeout=1.5)
-    metered: HealthSettings = HealthSettings(interval=30.0, burst_interval=1.0, timeout=3.0)
+    own: HealthSettings = HealthSettings(interval=1.5, longest=3.0)
+    spare: HealthSettings = HealthSettings(interval=5.0, longest=3.0)  # the same of a port that is not in use
+    metered: HealthSettings = HealthSettings(interval=22.0, burst_interval=1.0, timeout=3.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +175,13 @@ class RouteProber:
             port = self._ports[probe[0]]
             same = before.get(port.label)
             settings = self._pace(port, probe[1])
-            if same is None or same.ifname != port.ifname or probe not in known or known[probe].settings != settings:
+            if same is None or same.ifname != port.ifname or probe not in known:
                 self._healths[probe] = Health(settings=settings)
             else:
-                self._healths[probe] = known[probe]
+                self._healths[probe] = health.paced(known[probe], settings, now)
             obstacle, path = _path(port, probe[1])
             commands += self._step(probe, health.PathChanged(obstacle, path), now)
-        return commands + self._choose(self._routes, now) + self._set_timer()
+        return commands + self._chosen(self._routes, now) + self._set_timer()
 
     def result(self, command: RunProbe, latency: float | None, reason: str, now: float) -> list[Command]:
         """The probe of `command` was answered after `latency` seconds, or (None) failed for `reason`."""
@@ -192,6 +198,15 @@ class RouteProber:
             commands += self._event(probe, health.Doubted(), now)
         return commands
 
+    def answered(self, ifname: str, version: int, latency: float, now: float) -> list[Command]:
+        """Somebody beyond the gateway answered the node over this port: as good as a probe."""
+        commands: list[Command] = []
+        for probe in [probe for probe in self._asked_for_itself() if self._ports[probe[0]].ifname == ifname]:
+            if probe[1].version == version and probe[1].kind in BEYOND:
+                event = health.ProbeOk(self._healths[probe].generation, latency)
+                commands += self._event(probe, event, now)
+        return commands
+
     def tick(self, now: float) -> list[Command]:
         """Time has passed."""
         self._timer = inf  # it has fired: the next one is always announced
@@ -199,7 +214,7 @@ class RouteProber:
         for probe in [probe for probe, state in self._healths.items() if state.next_at <= now]:
             commands += self._step(probe, health.Tick(), now)
         due = [key for key, selection in self._selections.items() if selection.choice.again_at <= now]
-        return commands + self._choose(due, now) + self._set_timer()
+        return commands + self._chosen(due, now) + self._set_timer()
 
     def selected(self, key: str) -> str:
         """Label of the port that a route uses now; empty = none."""
@@ -226,18 +241,29 @@ class RouteProber:
         }
         return list(wanted)
 
+    def _asked_for_itself(self) -> list[ProbeId]:
+        """What the node asks for the sake of its own traffic."""
+        own = [route for route in self._routes.values() if route.own]
+        ports = [(route, self._ports[label]) for route in own for label in route.ports if label in self._ports]
+        return [(port.label, target) for route, port in ports for target in _targets(route, port)]
+
     def _pace(self, port: ProbedPort, target: Target) -> HealthSettings:
         if target.kind == "link":
             return health.LINK_ONLY
         if port.metered:
             return self._settings.metered
-        return self._settings.gateway if target.kind == "gateway" else self._settings.custom
+        if target.kind == "gateway":
+            return self._settings.gateway
+        if (port.label, target) not in self._asked_for_itself():
+            return self._settings.custom
+        used = any(route.own and self.selected(route.key) == port.label for route in self._routes.values())
+        return self._settings.own if used else self._settings.spare
 
     def _event(self, probe: ProbeId, event: health.Event, now: float) -> list[Command]:
         before = self._healths[probe].verdict
         commands = self._step(probe, event, now)
         if self._healths[probe].verdict is not before:
-            commands += self._choose([key for key, route in self._routes.items() if probe[0] in route.ports], now)
+            commands += self._chosen([key for key, route in self._routes.items() if probe[0] in route.ports], now)
         return commands + self._set_timer()
 
     def _step(self, probe: ProbeId, event: health.Event, now: float) -> list[Command]:
@@ -256,11 +282,19 @@ class RouteProber:
             hosts=tuple(map(str, _gateways(port, target))) if target.kind == "gateway" else (target.host,),
             port=target.port,
             version=target.version,
-            timeout=self._healths[probe].settings.timeout,
+            timeout=self._healths[probe].patience,
         )
 
-    def _choose(self, keys: Iterable[str], now: float) -> list[Command]:
-        commands: list[Command] = []
+    def _chosen(self, keys: Iterable[str], now: float) -> list[Command]:
+        """Choices made anew; what is in use is looked at more closely than what is not."""
+        commands = self._choose(keys, now)
+        if any(self._routes[command.key].own for command in commands):
+            for probe, state in self._healths.items():
+                self._healths[probe] = health.paced(state, self._pace(self._ports[probe[0]], probe[1]), now)
+        return commands
+
+    def _choose(self, keys: Iterable[str], now: float) -> list[Selected]:
+        commands: list[Selected] = []
         for key in keys:
             route = self._routes[key]
             selection = self._selections.get(key)
@@ -282,7 +316,7 @@ class RouteProber:
     def _candidate(self, route: ProbedRoute, port: ProbedPort) -> Candidate:
         probes = {target: self._healths[port.label, target] for target in _targets(route, port)}
         up = [target for target, state in probes.items() if state.verdict is Verdict.UP]
-        standing = _standing(probes, port, route.destination.version)
+        standing = _standing(probes, port, route)
         return Candidate(
             label=port.label,
             standing=standing,
@@ -330,9 +364,10 @@ def _targets(route: ProbedRoute, port: ProbedPort) -> list[Target]:
     """What this route asks of this port; a route that asks nothing still wants a path."""
     version = route.destination.version
     targets = []
-    if route.probe.gateway_ping and port.cost <= route.probe.gateway_ping_max_cost:
-        targets.append(Target("gateway", version))
     custom = route.probe.custom
+    dear = route.own and port.metered and custom is not None  # one probe is enough where each costs money
+    if route.probe.gateway_ping and port.cost <= route.probe.gateway_ping_max_cost and not dear:
+        targets.append(Target("gateway", version))
     if custom is not None and custom.method is ProbeMethod.TCP:
         targets.append(Target("tcp", version, custom.host, custom.port))
     elif custom is not None and custom.method is ProbeMethod.ICMP:
@@ -361,13 +396,15 @@ def _routable(port: ProbedPort, version: int) -> tuple[IPAddress, ...]:
     return tuple(a for a in port.addresses if a.version == version and not a.is_link_local)
 
 
-def _standing(probes: Mapping[Target, Health], port: ProbedPort, version: int) -> Standing:
+def _standing(probes: Mapping[Target, Health], port: ProbedPort, route: ProbedRoute) -> Standing:
+    version = route.destination.version
     if not port.carrier or not any(address.version == version for address in port.addresses):
         return Standing.NO_PATH
     if not _routable(port, version):
         return Standing.LINK_LOCAL
     verdicts = {state.verdict for target, state in probes.items() if target.kind != "link"}
-    if verdicts == {Verdict.UP}:
+    beyond = {state.verdict for target, state in probes.items() if target.kind in BEYOND}
+    if verdicts == {Verdict.UP} or (route.own and Verdict.UP in beyond):
         return Standing.ANSWERS
     if Verdict.DOWN not in verdicts:
         return Standing.UNPROBED

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import inf
 
-from evenet_core.probing.prober import Command, ProbedPort, ProbedRoute, RouteProber, RunProbe, Selected, SetTimer
+from evenet_core.probing.namecache import NameCache
+from evenet_core.probing.prober import Command, ProbedPort, ProbedRoute, RouteProber, RouteReport, RunProbe, Selected, SetTimer
 from evenet_core.probing.request import Probe, ProbeError, ProbeRequest
 from evenet_core.runtime.facthub import FactHub
 
@@ -39,6 +40,7 @@ class Probes:
         self._chosen = chosen
         self._decided = decided
         self._prober = RouteProber()
+        self._names = NameCache()
         self._choices: dict[str, str] = {}
         self._loaded: tuple[Sequence[ProbedPort], Sequence[ProbedRoute]] = ((), ())
         self._timer: asyncio.TimerHandle | None = None
@@ -81,6 +83,18 @@ class Probes:
         """A choice may become another one as soon as the first answers are there."""
         return self._prober.undecided
 
+    def answered(self, ifname: str, version: int, latency: float) -> None:
+        """Somebody beyond the gateway answered the node over this port, within so many seconds."""
+        self._obey(self._prober.answered(ifname, version, latency, self._now()))
+
+    def doubt(self, ifname: str) -> None:
+        """Something over this port failed that should not: look at it now."""
+        self._obey(self._prober.doubt(ifname, self._now()))
+
+    def reports(self) -> list[RouteReport]:
+        """Every route with the ports that it may use, and how they stand."""
+        return self._prober.reports()
+
     def reasons(self) -> dict[str, str]:
         """Why each route uses the port it uses, by the route's key."""
         return {report.key: report.because for report in self._prober.reports()}
@@ -112,7 +126,10 @@ class Probes:
                     self._chosen(self._choices, command)
 
     async def _run(self, command: RunProbe) -> None:
-        latency, reason = await self.ask(command.name, command.request)
+        try:
+            latency, reason = await self.ask(command.name, await self._names.addressed(command.request))
+        except ProbeError as error:
+            latency, reason = None, str(error)
         before = self.undecided
         self._obey(self._prober.result(command, latency, reason, self._now()))
         if before and not self.undecided:
