@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evenet_core import __version__
 from evenet_core.apps.metadata import MetadataRequest, MetadataResponse, MetadataWorld, respond
@@ -30,6 +30,7 @@ from evenet_core.device.flatten import CONTROLLER_KEY, dpc_from_config
 from evenet_core.device.lastresort import last_resort
 from evenet_core.device.probation import LONGEST, OPERATOR
 from evenet_core.device.readiness import PortState
+from evenet_core.device.uplinks import Uplink
 from evenet_core.device.verification import Phase
 from evenet_core.errors import EvenetError
 from evenet_core.formats import Document
@@ -44,6 +45,7 @@ from evenet_core.planning.planner import Planner
 from evenet_core.planning.routes import probed
 from evenet_core.plugins import Plugins
 from evenet_core.probing.builtin import builtin_probes
+from evenet_core.probing.choice import NOWHERE
 from evenet_core.probing.connectivity import PortUnderTest, check
 from evenet_core.probing.prober import Selected
 from evenet_core.probing.verdict import PortVerdict
@@ -63,10 +65,14 @@ from evenet_core.runtime.keeping import Keeping
 from evenet_core.runtime.kernel import Kernel
 from evenet_core.runtime.ports import IP_KINDS, Ports
 from evenet_core.runtime.probes import Probes
+from evenet_core.runtime.sending import Sending, own_reports, uplinks_of
 from evenet_core.runtime.teardown import left_behind
 from evenet_core.runtime.witness import Witness
 from evenet_core.settings import NodeSettings
 from evenet_core.status import View, status_document, timestamp
+
+if TYPE_CHECKING:
+    from evenet_core.uplinks import Uplinks
 
 __all__ = ["DEFAULT_RUN_DIR", "DEFAULT_STATE_DIR", "Node"]
 
@@ -147,6 +153,8 @@ class Node:
         self._witness = Witness(
             self.settings.controller, self._probes, lambda: self._dpcs.state, self._engine, self._management_ports
         )
+        self._sending = Sending(self.settings.controller, self._uplinks_now, self._probes)
+        self._sending.adjust(self._config.settings)
         self._probes.recall(self._memory.route_choices())
         self._contact.adjust(self._config.settings)
         self._resume_dpcs()
@@ -190,6 +198,7 @@ class Node:
         self._contact.stop()
         self._confirmation.stop()
         await self._dpcs.stop()
+        await self._sending.stop()
         await self._probes.stop()
         await self._facts.stop()
         await self._engine.stop()
@@ -206,6 +215,7 @@ class Node:
         self._contact.stop()
         self._confirmation.stop()
         await self._dpcs.stop()
+        await self._sending.stop()
         await self._probes.stop()
         left = await self._engine.teardown()
         await self._facts.stop()
@@ -314,6 +324,7 @@ class Node:
         self._names = ObjectNames(self._config)
         self._dpcs.adjust(self._config.settings)
         self._contact.adjust(self._config.settings)
+        self._sending.adjust(self._config.settings)
         if config is not None:
             gone = dpc_from_config(instead_of) if instead_of is not None else None
             self._planned_once(partial(self._dpcs.arrived, dpc_from_config(config), gone))
@@ -464,6 +475,11 @@ class Node:
         """Leases that clients of adapters hold."""
         return leases(self._facts.values)
 
+    @property
+    def uplinks(self) -> Uplinks:
+        """For sending to the controller, and for downloads. Of a node that runs."""
+        return self._sending.uplinks()
+
     # -- the local operator -------------------------------------------------------------------------
 
     def set_port(self, patch: PortPatch) -> None:
@@ -574,11 +590,16 @@ class Node:
         self._ledger.enter("routes", partial(self._memory.save_route_choices, dict(choices)))
         self._note_change()
         if (version := own_route_version(selected.key)) is not None:
+            if NOWHERE in selected.because:
+                return  # before the ports are up, and of an IP version that nobody offers
             whose = f"the node's own IPv{version} traffic"
         else:
             key, destination = split_route_choice(selected.key)
             whose = f"{self._names(('instance', key))}: {destination}"
         self.journal.add("route", f"{whose} leaves by {selected.label or 'no port'}: {selected.because}")
+
+    def _uplinks_now(self) -> list[Uplink]:
+        return uplinks_of(self._planner.inputs.adapters, self._ports, own_reports(self._probes))
 
     def _management_ports(self) -> list[PortUnderTest]:
         return [self._ports.under_test(a) for a in self._planner.inputs.adapters if a.management and a.has_ip]
@@ -634,7 +655,7 @@ class Node:
             unsettled=unsettled(self._engine.machine),
             problems=(*problems(self._engine, self._fragments, self._planner), *self._keeping.problems()),
             reasons=self._probes.reasons(),
-            uplinks=[report for report in self._probes.reports() if own_route_version(report.key) is not None],
+            uplinks=own_reports(self._probes),
             booted=time.time() - asyncio.get_running_loop().time(),
         )
 

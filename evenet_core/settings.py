@@ -8,6 +8,7 @@ A YAML file, by default /etc/evenet/settings.yaml; every key may be left out (do
     app_namespaces: /run/netns/{app}    # apps are network namespaces, mounted there as ip-netns(8) does;
                                         # empty: a hypervisor brings the interfaces
     resolv_conf: /etc/resolv.conf       # empty: names are not evenet's business here
+    connect_proxy: 3128                 # programs on this machine reach out by whichever uplink works; 0: they do not
     last_resort: true                   # without any config, DHCP on every Ethernet port, to reach the controller
     plugins:
       wifi: false                       # switched off
@@ -29,6 +30,7 @@ __all__ = ["DEFAULT_PATH", "Controller", "NodeSettings", "load_settings"]
 
 DEFAULT_PATH = Path("/etc/evenet/settings.yaml")
 MAX_BYTES = 65536
+HIGHEST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,7 @@ class NodeSettings:
     app_namespaces: str = ""
     resolv_conf: str = "/etc/resolv.conf"
     last_resort: bool = True
+    connect_proxy: int = 0  # port of 127.0.0.1
     plugins: Mapping[str, bool | Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -115,6 +118,7 @@ class _Reader:
             app_namespaces=self._namespaces("app_namespaces", top.get("app_namespaces", "")),
             resolv_conf=self._path("resolv_conf", top.get("resolv_conf", NodeSettings().resolv_conf)),
             last_resort=self._switch("last_resort", top.get("last_resort", True)),
+            connect_proxy=self._port("connect_proxy", top.get("connect_proxy", 0)),
             plugins=self._plugins("plugins", top.get("plugins")),
         )
 
@@ -147,6 +151,12 @@ class _Reader:
         if not isinstance(value, bool):
             self._problem(path, "is neither true nor false", "write one of them")
         return value is True
+
+    def _port(self, path: str, value: Any) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= HIGHEST_PORT:
+            return value
+        self._problem(path, "is no TCP port", f"write a number up to {HIGHEST_PORT}, or 0 for none")
+        return 0
 
     def _path(self, path: str, value: Any) -> str:
         text = self._text(path, value)

@@ -181,7 +181,7 @@ def _own_route(view: View, report: RouteReport) -> dict[str, Any]:
         "ports": [
             {
                 "label": port.label,
-                "state": port.standing,
+                "state": str(port.standing),
                 "evidence": port.evidence,
                 "latency_ms": None if port.latency is None else round(port.latency * 1000, 1),
             }

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evenet_core import formats
 from evenet_core.agent.departure import Departure
@@ -24,6 +25,9 @@ from evenet_core.linux.files import make_directory
 from evenet_core.node import Node
 from evenet_core.runtime.teardown import tear_down
 from evenet_core.settings import NodeSettings
+
+if TYPE_CHECKING:
+    from evenet_core.uplinks.proxy import ConnectProxy
 
 __all__ = ["AgentOptions", "collect_less_often", "run_agent", "take_down"]
 
@@ -81,12 +85,30 @@ async def run_agent(options: AgentOptions) -> list[str]:
                 await _take(node, one.document)
                 node.note_taken(one.document, one.digest)
             node.use_last_resort()
+            proxy = await _proxy(node)
             notify("READY=1")
             log.info("evenet runs; state in %s, control socket %s", options.state_dir, options.socket_path)
             await stop.wait()
             notify("STOPPING=1")
             await server.stop()
+            if proxy is not None:
+                await proxy.stop()
             return await departure.finish()
+
+
+async def _proxy(node: Node) -> ConnectProxy | None:
+    """What serves programs on this machine. That its port is taken must not keep the node from its network."""
+    if not node.settings.connect_proxy:
+        return None
+    from evenet_core.uplinks.proxy import ConnectProxy  # noqa: PLC0415
+
+    proxy = ConnectProxy(node.uplinks, node.settings.connect_proxy)
+    try:
+        await proxy.start()
+    except OSError as error:
+        log.error("no CONNECT proxy on port %d: %s", node.settings.connect_proxy, error.strerror)
+        return None
+    return proxy
 
 
 async def take_down(options: AgentOptions) -> list[str]:

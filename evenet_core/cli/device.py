@@ -51,14 +51,22 @@ def uplinks(options: Namespace) -> int:
     if options.json:
         print_json([port | {"probes": [way for way in ways[port["label"]] if way]} for port in found])
         return 0
-    columns = ("addresses", "gateways", "dns_servers", "table", "last_succeeded", "error")
-    print_table(
-        ("UPLINK", "IFNAME", "COST", "STATE", "USED", "ADDRESSES", "GATEWAY", "DNS", "TABLE", "LAST SUCCEEDED", "ERROR"),
-        (
-            (port["label"], port["ifname"], port["cost"], *_standing(ways[port["label"]]), *(port[c] for c in columns))
-            for port in found
-        ),
+    first = ("label", "ifname", "cost")
+    last = ("addresses", "gateways", "dns_servers", "table", "last_succeeded", "error")
+    head = (
+        "UPLINK",
+        "IFNAME",
+        "COST",
+        "STATE",
+        "USED",
+        "ADDRESSES",
+        "GATEWAY",
+        "DNS",
+        "TABLE",
+        "LAST SUCCEEDED",
+        "ERROR",
     )
+    print_table(head, ([*(p[c] for c in first), *_standing(ways[p["label"]]), *(p[c] for c in last)] for p in found))
     for route in status["uplinks"]:
         if any(port["state"] != "no-path" for port in route["ports"]):
             _print_route(route)

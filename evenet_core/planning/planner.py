@@ -211,7 +211,6 @@ class Planner:
         policy = device_policy(inputs.adapters, inputs.config)
         answers.take(self._plugins.plan_firewall(policy, facts), "no installed plugin realises the firewall")
 
-
     def _own_rules(self, facts: Facts) -> Iterator[Rule]:
         """While the node's own traffic is better off elsewhere than at the first of its uplinks."""
         for version in DEFAULTS:

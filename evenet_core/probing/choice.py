@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from math import inf
 
-__all__ = ["Candidate", "Choice", "Standing", "choose"]
+__all__ = ["NOWHERE", "Candidate", "Choice", "Standing", "choose"]
+
+NOWHERE = "no port has a path"
 
 SIGNAL_MARGIN = 6  # dB; less does not make a cellular port leave the one in use (readings waver by as much)
 
@@ -33,6 +35,9 @@ class Standing(IntEnum):
     SILENT = 3  # none succeeds
     LINK_LOCAL = 4  # has a link-local address only
     NO_PATH = 5  # no carrier or no address
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", "-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +138,8 @@ def _because(best: Candidate, incumbent: Candidate | None, candidates: Sequence[
             text = f"no port answers everything; here {best.evidence}"
         case Standing.UNPROBED:
             text = f"{'cheapest port' if cheaper or best is not incumbent else 'port'} with a link"
+        case Standing.NO_PATH:
+            text = f"{NOWHERE}: {best.evidence}"
         case _ if best is incumbent:
             text = f"no port works better; kept: {best.evidence}"
         case _:
@@ -143,5 +150,4 @@ def _because(best: Candidate, incumbent: Candidate | None, candidates: Sequence[
 _LEFT_OVER = {
     Standing.SILENT: "with an address",
     Standing.LINK_LOCAL: "with a link-local address",
-    Standing.NO_PATH: "of all",
 }

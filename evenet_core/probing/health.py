@@ -23,6 +23,7 @@ __all__ = [
     "Doubted",
     "Event",
     "Health",
+    "Heard",
     "HealthSettings",
     "PathChanged",
     "ProbeFailed",
@@ -91,6 +92,13 @@ class ProbeFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """Somebody was answered over this path after `latency` seconds: as good as a probe that was sent now."""
+
+    latency: float
+
+
+@dataclass(frozen=True, slots=True)
 class Doubted:
     """Somebody saw a hint that the verdict may be wrong: probe now."""
 
@@ -100,7 +108,7 @@ class Tick:
     """Time has passed."""
 
 
-Event: TypeAlias = PathChanged | ProbeOk | ProbeFailed | Doubted | Tick
+Event: TypeAlias = PathChanged | ProbeOk | ProbeFailed | Heard | Doubted | Tick
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +146,11 @@ class Health:
         return max(self.settings.timeout, usual)
 
     @property
+    def is_shaken(self) -> bool:
+        """Up, but the last answer did not come."""
+        return self.verdict is Verdict.UP and self.lost > 0
+
+    @property
     def in_doubt(self) -> bool:
         """Whether the results so far do not settle the matter."""
         match self.verdict:
@@ -164,6 +177,8 @@ def step(state: Health, event: Event, now: float) -> tuple[Health, SendProbe | N
             after = _reschedule(_answered(state, latency, now), now)
         case ProbeFailed(generation, reason) if generation == state.generation and not state.obstacle:
             after = _reschedule(_lost(state, reason, now), now)
+        case Heard(latency) if not state.obstacle:
+            after = _reschedule(_answered(replace(state, last_sent=now), latency, now), now)
         case Doubted():
             after = replace(state, next_at=min(state.next_at, _earliest(state, now)))
         case _:  # time, or the result of a probe that was sent over a path of the past

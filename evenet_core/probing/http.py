@@ -22,7 +22,7 @@ from evenet_core.probing.request import Cause, Egress, ProbeError
 from evenet_core.probing.sockets import os_failures
 from evenet_core.probing.tcp import connect
 
-__all__ = ["Reply", "Times", "Url", "get", "parse_url", "tls_context"]
+__all__ = ["Reply", "Times", "Url", "get", "parse_url", "tls_context", "tls_failures"]
 
 BODY_LIMIT = 65536  # bytes; more is not read
 HEAD_LIMIT = 16384
@@ -147,7 +147,7 @@ async def _exchange(
     reader, writer = await asyncio.open_connection(sock=sock)
     transport = writer.transport
     try:
-        with _tls_failures(where):  # TLS 1.3 may refuse after the handshake
+        with tls_failures(where):  # TLS 1.3 may refuse after the handshake
             if url.tls and context is not None:
                 await writer.start_tls(context, server_hostname=url.host)
             secured = monotonic()
@@ -186,7 +186,7 @@ async def _converse(
 
 
 @contextmanager
-def _tls_failures(where: str) -> Iterator[None]:
+def tls_failures(where: str) -> Iterator[None]:
     """Turn what TLS says into `ProbeError`: an SSLError is an OSError whose number is not the kernel's."""
     try:
         yield

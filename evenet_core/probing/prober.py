@@ -8,7 +8,7 @@ probe; its state lives as long as a route needs it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from math import inf
 from typing import TypeAlias
@@ -130,7 +130,7 @@ class PortReport:
     """How one port stands for a route, for status and metrics."""
 
     label: str
-    standing: str
+    standing: Standing
     evidence: str
     latency: float | None  # seconds, of the operator's own probe where there is one
 
@@ -203,8 +203,7 @@ class RouteProber:
         commands: list[Command] = []
         for probe in [probe for probe in self._asked_for_itself() if self._ports[probe[0]].ifname == ifname]:
             if probe[1].version == version and probe[1].kind in BEYOND:
-                event = health.ProbeOk(self._healths[probe].generation, latency)
-                commands += self._event(probe, event, now)
+                commands += self._event(probe, health.Heard(latency), now)
         return commands
 
     def tick(self, now: float) -> list[Command]:
@@ -241,6 +240,18 @@ class RouteProber:
         }
         return list(wanted)
 
+    def _doubt_with(self, lost: ProbeId, now: float) -> list[Command]:
+        """What else a lost probe of an uplink makes doubtful: all of that port; and of the port in use, where to go."""
+        own = self._asked_for_itself()
+        if lost not in own:
+            return []
+        everywhere = any(route.own and self.selected(route.key) == lost[0] for route in self._routes.values())
+        commands: list[Command] = []
+        for probe in own:
+            if probe != lost and (probe[0] == lost[0] or (everywhere and not self._ports[probe[0]].metered)):
+                commands += self._step(probe, health.Doubted(), now)
+        return commands
+
     def _asked_for_itself(self) -> list[ProbeId]:
         """What the node asks for the sake of its own traffic."""
         own = [route for route in self._routes.values() if route.own]
@@ -262,6 +273,8 @@ class RouteProber:
     def _event(self, probe: ProbeId, event: health.Event, now: float) -> list[Command]:
         before = self._healths[probe].verdict
         commands = self._step(probe, event, now)
+        if isinstance(event, health.ProbeFailed) and self._healths[probe].is_shaken:
+            commands += self._doubt_with(probe, now)
         if self._healths[probe].verdict is not before:
             commands += self._chosen([key for key, route in self._routes.items() if probe[0] in route.ports], now)
         return commands + self._set_timer()
@@ -288,10 +301,10 @@ class RouteProber:
     def _chosen(self, keys: Iterable[str], now: float) -> list[Command]:
         """Choices made anew; what is in use is looked at more closely than what is not."""
         commands = self._choose(keys, now)
-        if any(self._routes[command.key].own for command in commands):
+        if any(self._routes[selected.key].own for selected in commands):
             for probe, state in self._healths.items():
                 self._healths[probe] = health.paced(state, self._pace(self._ports[probe[0]], probe[1]), now)
-        return commands
+        return list[Command](commands)
 
     def _choose(self, keys: Iterable[str], now: float) -> list[Selected]:
         commands: list[Selected] = []
@@ -316,6 +329,11 @@ class RouteProber:
     def _candidate(self, route: ProbedRoute, port: ProbedPort) -> Candidate:
         probes = {target: self._healths[port.label, target] for target in _targets(route, port)}
         up = [target for target, state in probes.items() if state.verdict is Verdict.UP]
+        if route.own and port.label != self.selected(route.key):  # a port in doubt is none to go to
+            probes = {
+                target: replace(state, verdict=Verdict.UNKNOWN) if state.is_shaken else state
+                for target, state in probes.items()
+            }
         standing = _standing(probes, port, route)
         return Candidate(
             label=port.label,
@@ -346,7 +364,7 @@ class RouteProber:
             reports.append(
                 PortReport(
                     label=port.label,
-                    standing=candidate.standing.name.lower().replace("_", "-"),
+                    standing=candidate.standing,
                     evidence=candidate.evidence,
                     latency=states[-1].latency,
                 )

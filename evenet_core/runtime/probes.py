@@ -8,7 +8,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import inf
 
 from evenet_core.probing.namecache import NameCache
-from evenet_core.probing.prober import Command, ProbedPort, ProbedRoute, RouteProber, RouteReport, RunProbe, Selected, SetTimer
+from evenet_core.probing.prober import (
+    Command,
+    ProbedPort,
+    ProbedRoute,
+    RouteProber,
+    RouteReport,
+    RunProbe,
+    Selected,
+    SetTimer,
+)
 from evenet_core.probing.request import Probe, ProbeError, ProbeRequest
 from evenet_core.runtime.facthub import FactHub
 

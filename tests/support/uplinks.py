@@ -202,7 +202,7 @@ class Uplink:
 async def _request(reader: asyncio.StreamReader) -> bytes:
     """The head of an HTTP request, or whatever begins as TLS does."""
     request = b""
-    while not (request.endswith(b"\r\n\r\n") or request.startswith(b"\x16")):
+    while not (b"\r\n\r\n" in request or request.startswith(b"\x16")):
         data = await reader.read(65536)
         if not data:
             raise ConnectionResetError

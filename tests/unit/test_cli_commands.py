@@ -32,6 +32,18 @@ STATUS: dict[str, Any] = {
         "time_priority": "2026-01-01T00:00:00Z",
         "last_error": "no answer",
     },
+    "uplinks": [
+        {
+            "version": 4,
+            "selected": "uplink1",
+            "because": "cheapest port that answers: gateway ping 192.0.2.1 ok",
+            "since": "2026-11-20T10:00:00.000Z",
+            "ports": [
+                {"label": "uplink1", "state": "answers", "evidence": "gateway ping 192.0.2.1 ok", "latency_ms": 1.5},
+                {"label": "uplink0", "state": "silent", "evidence": "gateway ping failed", "latency_ms": None},
+            ],
+        }
+    ],
     "ports": [
         {
             "label": "uplink0",
@@ -445,6 +457,13 @@ def test_uplinks_are_listed_in_the_order_in_which_they_are_used(evenet: Any, run
     found = json.loads(evenet("uplinks --json").out)
 
     assert [port["cost"] for port in found] == [1, 9]
+    assert [(probe["version"], probe["state"]) for port in found for probe in port["probes"]] == [
+        (4, "silent"),
+        (4, "silent"),
+    ]
+    table = evenet("uplinks").out
+    assert "cheapest port that answers: gateway ping 192.0.2.1 ok" in table
+    assert "uplink0: silent: gateway ping failed" in table
 
 
 def test_ports_come_with_what_is_known_about_their_hardware(evenet: Any, running: Agent) -> None:

@@ -162,7 +162,7 @@ def test_the_first_choice_waits_for_nothing() -> None:
         ([port("a", SILENT), port("b", SILENT)], "b", "no port works better; kept: ping of b"),
         ([port("a", SILENT), port("b", NO_PATH)], "", "no port works; cheapest with an address: ping of a"),
         ([port("a", LINK_LOCAL)], "", "the only port; no port works; cheapest with a link-local address: ping of a"),
-        ([port("a", NO_PATH), port("b", NO_PATH)], "", "no port works; cheapest of all: ping of a"),
+        ([port("a", NO_PATH), port("b", NO_PATH)], "", "no port has a path: ping of a"),
     ],
 )
 def test_a_choice_says_why(ports: list[Candidate], current: str, because: str) -> None:

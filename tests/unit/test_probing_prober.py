@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evenet_core.model.networks import Probe, ProbeMethod, RouteProbe
+from evenet_core.probing.choice import Standing
 from evenet_core.probing.prober import (
     Command,
     ProbedPort,
@@ -320,7 +321,7 @@ def test_a_result_that_other_name_servers_led_to_means_nothing() -> None:
     world.configure(port(0, dns=(ip_address("172.22.0.99"),)))
 
     assert world.prober.result(stale, 0.01, "", world.now) == []
-    assert world.prober.reports()[0].ports[0].standing == "unprobed"
+    assert world.prober.reports()[0].ports[0].standing is Standing.UNPROBED
 
 
 def test_another_gateway_is_asked_as_soon_as_it_is_known() -> None:
@@ -393,9 +394,9 @@ def test_a_report_says_what_is_used_since_when_and_how_the_others_stand() -> Non
 
     assert (report.key, report.selected, report.since) == ("default", "eth0", 0.0)
     first, second = report.ports
-    assert (first.standing, first.evidence) == ("answers", "gateway ping 172.22.0.1 ok, tcp 10.88.88.70:80 ok")
+    assert (first.standing, first.evidence) == (Standing.ANSWERS, "gateway ping 172.22.0.1 ok, tcp 10.88.88.70:80 ok")
     assert first.latency == pytest.approx(0.01)
-    assert (second.standing, second.evidence) == ("silent", "tcp 10.88.88.70:80 failed (no answer)")
+    assert (second.standing, second.evidence) == (Standing.SILENT, "tcp 10.88.88.70:80 failed (no answer)")
     assert second.latency is None
 
 
@@ -418,7 +419,7 @@ def test_a_port_that_cannot_be_asked_says_why(change: dict[str, Any], standing: 
 
     [report] = world.prober.reports()
 
-    assert (report.ports[1].standing, report.ports[1].evidence) == (standing, evidence)
+    assert (str(report.ports[1].standing), report.ports[1].evidence) == (standing, evidence)
 
 
 # -- over any history ---------------------------------------------------------------------------------
@@ -514,3 +515,103 @@ def test_in_every_history_probes_stay_few(history: list[tuple[float, tuple[str, 
         moments = [m for m, c in world.sent if (c.request.egress.ifname, c.probe[1].kind) == (ifname, kind)]
         for start in moments:
             assert len([m for m in moments if start <= m < start + each.interval]) <= 1 + each.burst
+
+
+# -- the node's own traffic ---------------------------------------------------------------------------
+
+OWN = custom(gateway_ping=True, gateway_ping_max_cost=255)
+
+
+def own(*labels: str, **more: Any) -> ProbedRoute:
+    return route(*labels, key="own", probe=OWN, own=True, **more)
+
+
+def test_an_uplink_whose_gateway_answers_no_ping_serves_if_the_controller_is_reached() -> None:
+    world = World()
+    world.dead = {("eth0", "icmp"), ("eth0", "gateway")}
+    world.configure(port(0), port(1), routes=[own()])
+    world.run(30)
+    assert world.uses == {"own": "eth0"}
+
+
+@pytest.mark.parametrize("kinds", [{"gateway", "tcp"}, {"tcp"}], ids=["the gateway", "what is behind it"])
+@pytest.mark.parametrize("moment", [0.0, 0.3, 0.7, 1.1, 1.4])
+def test_an_uplink_that_falls_silent_is_left_within_three_seconds(kinds: set[str], moment: float) -> None:
+    world = started(own())
+    world.run(60 + moment)
+    assert world.uses == {"own": "eth0"}
+    world.dead = {("eth0", kind) for kind in kinds}
+    world.run(3)
+    assert world.uses == {"own": "eth1"}
+
+
+def test_a_metered_uplink_is_left_within_thirty_seconds_for_less_than_a_megabyte_a_day() -> None:
+    world = World()
+    world.configure(port(0, metered=True), port(1), routes=[own()])
+    world.run(3600)
+    asked = {kind: count for (ifname, kind), count in world.asked().items() if ifname == "eth0"}
+    assert asked.keys() == {"tcp"}
+    assert asked["tcp"] * 24 * 212 < 1_000_000  # bytes: SYN, SYN-ACK, ACK, RST
+    world.dead = {("eth0", "tcp")}
+    world.run(30)
+    assert world.uses == {"own": "eth1"}
+
+
+def test_what_is_not_in_use_is_asked_less_often_and_more_often_once_it_is() -> None:
+    world = started(own())
+    world.run(100)
+    asked = world.asked()
+    assert asked["eth0", "tcp"] > 60
+    assert asked["eth1", "tcp"] < 25
+    world.dead = {("eth0", "tcp")}
+    world.run(10)
+    since = world.now
+    world.run(100)
+    assert world.asked(since)["eth1", "tcp"] > 60
+
+
+def test_real_answers_are_as_good_as_probes() -> None:
+    world = started(own())
+    world.run(10)
+    world._obey(world.prober.answered("eth0", 4, 0.02, world.now))
+    since = world.now
+    for _ in range(50):
+        world.run(1)
+        world._obey(world.prober.answered("eth0", 4, 0.02, world.now))
+    assert world.asked(since)["eth0", "tcp"] == 0
+    assert world.uses == {"own": "eth0"}
+
+
+def test_a_slow_path_is_no_dead_one() -> None:
+    world = started(own())
+    world.run(10)
+    [slow] = [state for probe, state in world.prober._healths.items() if probe[0] == "eth0" and probe[1].kind == "tcp"]
+    assert slow.patience == 0.5
+    assert replace(slow, latency=0.6).patience == 2.4
+    assert replace(slow, latency=None).patience == 3.0
+
+
+def test_a_return_waits_for_the_hold_down_and_a_flapping_uplink_is_not_followed() -> None:
+    world = started(own())
+    world.run(30)
+    world.dead = {("eth0", "tcp"), ("eth0", "gateway")}
+    world.run(5)
+    for _ in range(20):
+        world.dead = set()
+        world.run(8)
+        world.dead = {("eth0", "tcp"), ("eth0", "gateway")}
+        world.run(4)
+    moves = [selected for selected in world.selections if selected.key == "own"]
+    assert len(moves) == 2  # the first choice, and away from it
+    world.dead = set()
+    world.run(15)
+    assert world.uses == {"own": "eth0"}
+
+
+def test_while_the_controller_is_silent_everywhere_nothing_moves() -> None:
+    world = started(own())
+    world.run(30)
+    before = len(world.selections)
+    world.dead = {("eth0", "tcp"), ("eth1", "tcp")}
+    world.run(600)
+    assert len(world.selections) == before
