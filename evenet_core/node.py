@@ -27,6 +27,7 @@ from evenet_core.apps.runtime import runtime_document
 from evenet_core.apps.vifs import Known
 from evenet_core.device.dpclist import same_settings
 from evenet_core.device.flatten import CONTROLLER_KEY, dpc_from_config
+from evenet_core.device.iomodel import model_errors
 from evenet_core.device.lastresort import last_resort
 from evenet_core.device.probation import LONGEST, OPERATOR
 from evenet_core.device.readiness import PortState
@@ -34,11 +35,12 @@ from evenet_core.device.uplinks import Uplink
 from evenet_core.device.verification import Phase
 from evenet_core.errors import EvenetError
 from evenet_core.formats import Document
+from evenet_core.linux.hardware import is_pci_device
 from evenet_core.model.adapters import Adapter, Dpc
 from evenet_core.model.config import DeviceConfig
-from evenet_core.model.facts import HARDWARE, LinkFact, link_fact, own_route_version, split_route_choice
+from evenet_core.model.facts import HARDWARE, LinkFact, hardware_fact, link_fact, own_route_version, split_route_choice
 from evenet_core.model.patches import PortPatch
-from evenet_core.model.ports import PortUse, lower_name
+from evenet_core.model.ports import Port, PortUse, lower_name
 from evenet_core.model.resolved import InstancePort
 from evenet_core.planning.inputs import Inputs, ObjectNames, gather_inputs
 from evenet_core.planning.planner import Planner
@@ -560,7 +562,7 @@ class Node:
             return
         if any(name.startswith(HARDWARE) for name in names):
             dpc = self._dpcs.current
-            if dpc is not None and any(not adapter.ifname for adapter in dpc.adapters):
+            if dpc is not None and any(a.pci or a.usb or not a.ifname for a in dpc.adapters):
                 self._refresh()  # they may have got their names, or lost them
             self._consider_last_resort()
         delta = self._fragments.facts_changed(names)
@@ -656,8 +658,12 @@ class Node:
             problems=(*problems(self._engine, self._fragments, self._planner), *self._keeping.problems()),
             reasons=self._probes.reasons(),
             uplinks=own_reports(self._probes),
+            model_errors=model_errors(self._config.ports, self._is_there),
             booted=time.time() - asyncio.get_running_loop().time(),
         )
+
+    def _is_there(self, port: Port) -> bool:
+        return hardware_fact(port.interface) in self._facts.values or is_pci_device(port.pci)
 
     def _respond_metadata(self, request: MetadataRequest) -> MetadataResponse:
         """What an app is told by the metadata service of its network instance."""

@@ -59,6 +59,7 @@ class View:
     unconfirmed_by: str | None = None  # who is to confirm
     reasons: Mapping[str, str] = field(default_factory=dict)  # why a route leaves by its port, by its fact's name
     uplinks: Sequence[RouteReport] = ()  # of the node's own traffic, one for each IP version
+    model_errors: Mapping[str, str] = field(default_factory=dict)  # what of the model of the machine cannot be
     booted: float = 0.0  # what turns the clock of `uplinks` into seconds since the epoch
 
     @property
@@ -199,6 +200,7 @@ def _port(view: View, adapter: Adapter) -> dict[str, Any]:
     results = candidate.port(adapter.label) if candidate else Results()
     planning = view.planner.errors.get(("adapter", adapter.label)) or []
     known = view.planner.hardware.port(adapter.ifname, facts) if not (adapter.vlan or adapter.bond) else None
+    model = _model_error(view, adapter)
     seen = below or link
     carrier = seen.carrier if seen else None
     present = below is not None or (link is not None and link.kind != "bridge")  # an adapter outlives its port
@@ -221,10 +223,16 @@ def _port(view: View, adapter: Adapter) -> dict[str, Any]:
         "table": adapter.table or None,
         "last_succeeded": timestamp(results.last_succeeded),
         "last_failed": timestamp(results.last_failed),
-        "error": _port_error(adapter, planning, carrier if present else None, results)
+        "error": model
+        or _port_error(adapter, planning, carrier if present else None, results)
         or _ip_error(adapter, has, facts),
         "local_error": view.refused.get(adapter.label),
-        "warning": results.last_warning or mismatch(adapter.kind, adapter.pci, adapter.usb, known) or None,
+        "warning": None
+        if model
+        else results.last_warning
+        or _other_name(adapter.ifname, adapter.configured_ifname)
+        or mismatch(adapter.kind, adapter.pci, adapter.usb, known)
+        or None,
         **_hardware(adapter.pci, adapter.usb, known),
     }
 
@@ -272,25 +280,41 @@ def _ip_error(adapter: Adapter, has: Addressing, facts: Facts) -> str | None:
     return "; ".join(map(str, facts.get(conflicts_fact(adapter.ifname)) or ())) or None
 
 
+def _model_error(view: View, adapter: Adapter) -> str:
+    """What the model of the machine says of the port under an adapter that cannot be."""
+    names = {adapter.ifname, adapter.configured_ifname} - {""}
+    under = (port.label for port in view.config.ports if port.interface in names or port.label == adapter.label)
+    return next((text for label in under if (text := view.model_errors.get(label))), "")
+
+
+def _other_name(ifname: str, configured: str) -> str:
+    return f"interface is {ifname}, and {configured} in the config: found by its place" if configured else ""
+
+
 def _unused_ports(view: View) -> list[dict[str, Any]]:
-    """Ports of the config that no adapter stands on: dedicated, disabled or simply not used."""
-    used = {adapter.ifname for adapter in view.planner.inputs.adapters}
-    bare = (_bare_port(view, port) for port in view.config.ports if port.interface and port.interface not in used)
-    return [port for port in bare if port["kind"] != PortKind.OTHER]  # what is no network device is no port
+    """Devices of the config that no adapter stands on: dedicated, disabled, simply not used; or no network device."""
+    adapters = view.planner.inputs.adapters
+    used = {name for adapter in adapters for name in (adapter.ifname, adapter.configured_ifname) if name}
+    used_labels = {adapter.label for adapter in adapters}
+    bare = [port for port in view.config.ports if port.interface not in used and port.label not in used_labels]
+    return [_bare_port(view, port) for port in bare]
 
 
 def _bare_port(view: View, port: Port) -> dict[str, Any]:
-    link: LinkFact | None = view.facts.get(link_fact(port.interface))
-    known = view.planner.hardware.port(port.interface, Facts(view.facts))
+    ifname = view.planner.hardware.place(port, view.facts)
+    link: LinkFact | None = view.facts.get(link_fact(ifname))
+    known = view.planner.hardware.port(ifname, Facts(view.facts))
+    model = view.model_errors.get(port.label)
+    other = _other_name(ifname, port.interface if ifname != port.interface else "")
     kind = known.identity.kind if known and known.identity and port.kind is PortKind.OTHER else port.kind
     usage = {PortUse.DEDICATED: Usage.DEDICATED, PortUse.DISABLED: Usage.DISABLED}.get(port.use, Usage.L2_ONLY)
-    nothing = ("domain", "table", "last_succeeded", "last_failed", "error", "local_error")
+    nothing = ("domain", "table", "last_succeeded", "last_failed", "local_error")
     empty: dict[str, Any] = dict.fromkeys(nothing, None)
     return {
         "label": port.label,
-        "ifname": port.interface,
+        "ifname": ifname or None,
         "kind": str(kind),
-        "present": link is not None,
+        "present": link is not None or (not ifname and model is None),
         "carrier": link.carrier if link else None,
         "mac": (link.mac if link else "") or None,
         "mtu": link.mtu if link else None,
@@ -302,7 +326,8 @@ def _bare_port(view: View, port: Port) -> dict[str, Any]:
         "dns_servers": [],
         "ntp_servers": [],
         **empty,
-        "warning": mismatch(port.kind, port.pci, port.usb, known) or None,
+        "error": model,
+        "warning": None if model else other or mismatch(port.kind, port.pci, port.usb, known) or None,
         **_hardware(port.pci, port.usb, known),
     }
 

@@ -26,6 +26,7 @@ def ports(options: Namespace) -> int:
                 p["error"],
             )
             for p in found
+            if p["kind"] != "other" or p["error"]
         ),
     )
     for port in found:

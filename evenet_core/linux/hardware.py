@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from evenet_core.linux.ethtool import driver_name
 from evenet_core.linux.linkmark import found_port
@@ -19,10 +20,15 @@ from evenet_core.model.facts import hardware_fact
 from evenet_core.model.hardware import PortDevice
 from evenet_core.reconciler.facts import FULL_PICTURE, FactChange
 
-__all__ = ["HardwareMonitor"]
+__all__ = ["HardwareMonitor", "is_pci_device"]
 
 LOOPBACK = 1  # its index in every network namespace
 KINDS = {"", "wwan", "veth", "dummy"}  # hardware has none, but for modems; the others stand for it in labs
+
+
+def is_pci_device(address: str) -> bool:
+    """Whether there is a device at this address (0000:02:00.0)."""
+    return "/" not in address and Path("/sys/bus/pci/devices", address.lower()).exists()
 
 
 @dataclass(frozen=True, slots=True)

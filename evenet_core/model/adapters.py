@@ -94,6 +94,7 @@ class Adapter:
     label: Label
     ifname: str  # kernel name; empty while the name of a modem is unknown
     kind: PortKind = PortKind.ETHERNET
+    configured_ifname: str = ""  # in the config, where the device was found by its place under another name
     pci: str = ""
     usb: str = ""
     printed_label: str = ""

@@ -10,7 +10,7 @@ from evenet_core.linux.offload import Offload
 from evenet_core.model.adapters import Adapter
 from evenet_core.model.facts import HARDWARE, hardware_fact
 from evenet_core.model.hardware import PortDevice, PortIdentity, PortQuirks
-from evenet_core.model.ports import PortKind
+from evenet_core.model.ports import Port, PortKind
 from evenet_core.plugins import Plugins
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Planned
@@ -57,15 +57,16 @@ class Hardware:
                 yield Planned(Offload(adapter.ifname, feature, quirks.reason), plugin)
 
     def named(self, adapter: Adapter, facts: Mapping[str, Any]) -> Adapter:
-        """An adapter that is configured by its PCI or USB address only, with the name of the device that is there.
+        """An adapter with the name of the device at its PCI or USB address, if there is none of the configured name.
 
         Of several names at one address the first is taken: a modem's others are for further connections.
         """
-        if adapter.ifname or not (adapter.pci or adapter.usb):
+        if not (adapter.pci or adapter.usb) or hardware_fact(adapter.ifname) in facts:
             return adapter
         names = sorted(name.removeprefix(HARDWARE) for name in facts if name.startswith(HARDWARE))
         here = (name for name in names if self._sits_at(adapter, self.port(name, Facts(facts))))
-        return replace(adapter, ifname=next(here, ""))
+        found = next(here, "")
+        return replace(adapter, ifname=found, configured_ifname=adapter.ifname) if found else adapter
 
     @staticmethod
     def _sits_at(adapter: Adapter, known: KnownPort | None) -> bool:
@@ -73,6 +74,11 @@ class Hardware:
         if identity is None or identity.kind is not adapter.kind:
             return False
         return adapter.usb == identity.usb if adapter.usb else adapter.pci.lower() == identity.pci
+
+    def place(self, port: Port, facts: Mapping[str, Any]) -> str:
+        """Name of the device that a port is: as configured, or else of the one at its PCI or USB address."""
+        like = Adapter(label=port.label, ifname=port.interface, kind=port.kind, pci=port.pci, usb=port.usb)
+        return self.named(like, facts).ifname
 
 
 def mismatch(kind: PortKind, pci: str, usb: str, known: KnownPort | None) -> str:

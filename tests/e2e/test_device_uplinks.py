@@ -1,4 +1,4 @@
-"""Two uplinks in the lab: the node's own traffic goes where somebody answers, and comes back without losing anything."""
+"""Two uplinks in the lab: the node's own traffic goes where somebody answers, and comes back losing nothing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ with socket.create_connection(("CONTROLLER", 7777), 10) as sock:
     sock.sendall(sys.stdin.readline().encode())
     print(sock.recv(100).decode(), flush=True)
 """
-SILENCE = "add table netdev quiet; add chain netdev quiet in { type filter hook ingress device port0 priority 0; policy drop; }"
+SILENCE = (
+    "add table netdev quiet; "
+    "add chain netdev quiet in { type filter hook ingress device port0 priority 0; policy drop; }"
+)
 DEAF = "add table inet quiet; add chain inet quiet in { type filter hook forward priority -200; iifname br0 drop; }"
 
 

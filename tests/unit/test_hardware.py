@@ -111,7 +111,8 @@ def offloads(planner: Planner, *devices: PortDevice) -> list[tuple[Item, str]]:
 def port(config: DeviceConfig, facts: Mapping[str, Any], *vendors: tuple[str, PortQuirks]) -> dict[str, Any]:
     """The one port of a config in the status."""
     planner = Planner(plugins(*vendors))
-    planner.load(Inputs(config=config, adapters=dpc_from_config(config).adapters))
+    adapters = [planner.hardware.named(adapter, facts) for adapter in dpc_from_config(config).adapters]
+    planner.load(Inputs(config=config, adapters=tuple(adapters)))
     view = View(
         agent={},
         verification=State(),
@@ -230,6 +231,21 @@ def test_a_port_of_another_kind_at_the_same_address_is_not_meant() -> None:
     modem = Adapter(label="x", ifname="", pci="0000:02:00.0", kind=PortKind.CELLULAR)
 
     assert hardware.named(modem, {hardware_fact("eth0"): CARD}).ifname == ""
+
+
+def test_a_port_under_another_name_is_found_by_its_place_and_works_with_a_warning() -> None:
+    hardware = Hardware(plugins())
+    facts = {hardware_fact("eth0"): CARD}
+    wrong = Adapter(label="x", ifname="enp2s0", pci="0000:02:00.0")
+
+    found = hardware.named(wrong, facts)
+
+    assert (found.ifname, found.configured_ifname) == ("eth0", "enp2s0")
+    away = {hardware_fact("enp2s0"): replace(CARD, ifname="enp2s0")} | facts
+    assert hardware.named(wrong, away) == wrong, "what is called so is meant"
+    told = port(config(interface="enp2s0", pci="0000:02:00.0"), facts)
+    assert told["ifname"] == "eth0"
+    assert told["warning"] == "interface is eth0, and enp2s0 in the config: found by its place"
 
 
 # -- status -----------------------------------------------------------------------------------------------

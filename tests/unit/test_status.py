@@ -46,7 +46,7 @@ CONTRACT = {
 WORDS = {
     "state": {"converged", "converging", "degraded", "failed"},
     "dpc.state": {"none", "testing", "success", "fallback", "fail"},
-    "ports[].kind": {"ethernet", "wifi", "cellular"},
+    "ports[].kind": {"ethernet", "wifi", "cellular", "other"},
     "ports[].usage": {"management", "app-shared", "l2-only", "dedicated", "disabled"},
     "network_instances[].type": {"local", "switch"},
 }
@@ -370,11 +370,15 @@ def test_ports_that_no_adapter_stands_on_are_shown_too(use: PortUse, usage: str)
     assert [one["label"] for one in document(world)["ports"]] == ["eth0", "spare"]
 
 
-def test_what_is_no_network_device_is_no_port() -> None:
+def test_what_is_no_network_device_is_told_as_what_it_is() -> None:
     world = World()
-    world.load(ports=(Port(label="can0", interface="can0", kind=PortKind.OTHER),))
+    world.load(ports=(Port(label="gpu", pci="0000:99:00.0", kind=PortKind.OTHER, use=PortUse.DEDICATED),))
 
-    assert document(world)["ports"] == []
+    [found] = document(world, model_errors={"gpu": "PCI device 0000:99:00.0 does not exist"})["ports"]
+
+    assert (found["kind"], found["usage"], found["present"], found["ifname"]) == ("other", "dedicated", False, None)
+    assert found["error"] == "PCI device 0000:99:00.0 does not exist"
+    assert document(world)["ports"][0]["error"] is None
 
 
 # -- network instances --------------------------------------------------------------------------------
