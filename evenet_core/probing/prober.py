@@ -222,8 +222,10 @@ class RouteProber:
 
     @property
     def undecided(self) -> bool:
-        """Some port has not answered its first probe yet, nor failed to."""
-        return any(state.verdict is Verdict.UNKNOWN for state in self._healths.values())
+        """Some port has not answered its first probe yet, nor failed to. (The node itself has its connectivity test.)"""
+        others = [route for route in self._routes.values() if not route.own]
+        probes = {probe for route in others for probe in self._probes_of(route)}
+        return any(self._healths[probe].verdict is Verdict.UNKNOWN for probe in probes)
 
     def reports(self) -> list[RouteReport]:
         """All routes, for status, metrics and `explain`."""
@@ -231,14 +233,11 @@ class RouteProber:
 
     def _wanted(self) -> list[ProbeId]:
         """Every probe that some route needs, each once."""
-        wanted = {
-            (label, target): None
-            for route in self._routes.values()
-            for label in route.ports
-            if label in self._ports
-            for target in _targets(route, self._ports[label])
-        }
-        return list(wanted)
+        return list(dict.fromkeys(probe for route in self._routes.values() for probe in self._probes_of(route)))
+
+    def _probes_of(self, route: ProbedRoute) -> list[ProbeId]:
+        ports = [self._ports[label] for label in route.ports if label in self._ports]
+        return [(port.label, target) for port in ports for target in _targets(route, port)]
 
     def _doubt_with(self, lost: ProbeId, now: float) -> list[Command]:
         """What else a lost probe of an uplink makes doubtful: all of that port; and of the port in use, where to go."""
@@ -254,9 +253,7 @@ class RouteProber:
 
     def _asked_for_itself(self) -> list[ProbeId]:
         """What the node asks for the sake of its own traffic."""
-        own = [route for route in self._routes.values() if route.own]
-        ports = [(route, self._ports[label]) for route in own for label in route.ports if label in self._ports]
-        return [(port.label, target) for route, port in ports for target in _targets(route, port)]
+        return [probe for route in self._routes.values() if route.own for probe in self._probes_of(route)]
 
     def _pace(self, port: ProbedPort, target: Target) -> HealthSettings:
         if target.kind == "link":
