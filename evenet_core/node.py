@@ -48,7 +48,7 @@ from evenet_core.planning.routes import probed
 from evenet_core.plugins import Plugins
 from evenet_core.probing.builtin import builtin_probes
 from evenet_core.probing.choice import NOWHERE
-from evenet_core.probing.connectivity import PortUnderTest, check
+from evenet_core.probing.connectivity import PortUnderTest, check_all
 from evenet_core.probing.prober import Selected
 from evenet_core.probing.verdict import PortVerdict
 from evenet_core.reconciler.engine import Engine
@@ -101,7 +101,7 @@ class Node:
         run_dir: Path = DEFAULT_RUN_DIR,
         settings: NodeSettings | None = None,
     ) -> None:
-        self.settings = settings or NodeSettings()
+        self.settings = _of_this_machine(settings or NodeSettings())
         self._run_dir = run_dir
         self._started = time.time()
         self._keeping = Keeping(state_dir, run_dir)
@@ -446,7 +446,8 @@ class Node:
 
     async def test_connectivity(self) -> Sequence[PortVerdict]:
         """Try to reach the controller through every management adapter, side by side."""
-        return await asyncio.gather(*map(self._test_port, self._management_ports()))
+        controller = self.settings.controller
+        return await check_all(self._management_ports(), controller.url, controller.ca)
 
     def explain(self, name: str) -> list[str]:
         """Why an object (adapter, network instance, app) or item is as it is, down to the cause.
@@ -606,10 +607,6 @@ class Node:
     def _management_ports(self) -> list[PortUnderTest]:
         return [self._ports.under_test(a) for a in self._planner.inputs.adapters if a.management and a.has_ip]
 
-    async def _test_port(self, port: PortUnderTest) -> PortVerdict:
-        controller = self.settings.controller
-        return await check(port, controller.url, controller.ca)
-
     def _verified(self) -> None:
         state = self._dpcs.state
         if self.settings.controller.url:
@@ -670,3 +667,9 @@ class Node:
         inputs = self._planner.inputs
         world = MetadataWorld(config=inputs.config, instances=self._planner.instances, vifs=inputs.vifs)
         return respond(request, world)
+
+
+def _of_this_machine(settings: NodeSettings) -> NodeSettings:
+    """Where no chronyd is installed, nobody reads time servers."""
+    there = bool(settings.time_sources) and Path(settings.time_sources).is_dir()
+    return settings if there else replace(settings, time_sources="")

@@ -9,6 +9,7 @@ A YAML file, by default /etc/evenet/settings.yaml; every key may be left out (do
                                         # empty: a hypervisor brings the interfaces
     resolv_conf: /etc/resolv.conf       # empty: names are not evenet's business here
     connect_proxy: 3128                 # programs on this machine reach out by whichever uplink works; 0: they do not
+    time_sources: /run/chrony-dhcp      # where chronyd reads time servers; empty: time is not evenet's business here
     last_resort: true                   # without any config, DHCP on every Ethernet port, to reach the controller
     plugins:
       wifi: false                       # switched off
@@ -54,6 +55,7 @@ class NodeSettings:
     controller: Controller = Controller()
     app_namespaces: str = ""
     resolv_conf: str = "/etc/resolv.conf"
+    time_sources: str = "/run/chrony-dhcp"
     last_resort: bool = True
     connect_proxy: int = 0  # port of 127.0.0.1
     plugins: Mapping[str, bool | Mapping[str, Any]] = field(default_factory=dict)
@@ -117,6 +119,7 @@ class _Reader:
             ),
             app_namespaces=self._namespaces("app_namespaces", top.get("app_namespaces", "")),
             resolv_conf=self._path("resolv_conf", top.get("resolv_conf", NodeSettings().resolv_conf)),
+            time_sources=self._path("time_sources", top.get("time_sources", NodeSettings().time_sources)),
             last_resort=self._switch("last_resort", top.get("last_resort", True)),
             connect_proxy=self._port("connect_proxy", top.get("connect_proxy", 0)),
             plugins=self._plugins("plugins", top.get("plugins")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -11,11 +12,18 @@ from pathlib import Path
 from evenet_core.lab.apps import NAMESPACES
 from evenet_core.lab.host import ENVIRONMENT, Host, start
 
-__all__ = ["Supervisor", "furnish_device"]
+__all__ = ["Supervisor", "furnish_device", "start_chronyd"]
 
 RESTART = 0.2  # seconds between the end of an agent and the start of the next
 log = logging.getLogger(__name__)
 
+# Time servers come from evenet alone; the machine's clock is nobody's to set.
+CHRONY = """\
+sourcedir /run/chrony-dhcp
+bindcmdaddress /run/chrony/chronyd.sock
+pidfile /run/chrony/chronyd.pid
+driftfile /var/lib/chrony/drift
+"""
 SETTINGS = """\
 controller:
   url: https://{controller}/api/v2/edgedevice/ping
@@ -31,9 +39,20 @@ def furnish_device(device: Host, controller: str, ca: bytes, documents: dict[str
     settings = SETTINGS.format(controller=controller, namespaces=NAMESPACES)
     for name, data in {"settings.yaml": settings.encode(), "ca.pem": ca, **documents}.items():
         (directory / name).write_bytes(data)
+    (device.directory / "etc" / "chrony").mkdir(exist_ok=True)
+    (device.directory / "etc" / "chrony" / "lab.conf").write_text(CHRONY)
+    for name in ("chrony-dhcp", "chrony"):
+        (device.directory / "run" / name).mkdir(mode=0o750 if name == "chrony" else 0o755, exist_ok=True)
     (device.directory / "etc" / "resolv.conf").write_text("# written by the lab\n")
-    for name in ("evenet", "dhcpcd", "misc"):
+    for name in ("evenet", "dhcpcd", "misc", "chrony"):
         (device.directory / "lib" / name).mkdir(exist_ok=True)
+
+
+def start_chronyd(device: Host) -> None:
+    """The device's time daemon, as a service manager would start it; it never sets the clock."""
+    if shutil.which("chronyd", path=ENVIRONMENT["PATH"]):
+        argv = ("chronyd", "-d", "-x", "-u", "root", "-f", "/etc/chrony/lab.conf")
+        start(device, argv, device.directory / "log")
 
 
 class Supervisor:

@@ -19,7 +19,7 @@ from typing import Any
 from evenet_core.lab.apps import Apps
 from evenet_core.lab.build import build_site
 from evenet_core.lab.certificates import make_authority, make_certificate
-from evenet_core.lab.device import Supervisor, furnish_device
+from evenet_core.lab.device import Supervisor, furnish_device, start_chronyd
 from evenet_core.lab.firewall import ruleset
 from evenet_core.lab.host import Host, make_host, own_mounts, start
 from evenet_core.lab.model import EndpointKind, NetworkModel
@@ -119,6 +119,7 @@ class _Keeper:
         documents = {name: (self._directory / "given" / name).read_bytes() for _, name in self._order["documents"]}
         where = CONTROLLER_NAME if port == CONTROLLER_PORT else f"{CONTROLLER_NAME}:{port}"
         furnish_device(self._hosts[DEVICE], where, ca.read_bytes(), documents)
+        start_chronyd(self._hosts[DEVICE])
 
     def _firewall(self, model: NetworkModel) -> None:
         router = self._hosts[ROUTER]

@@ -32,6 +32,7 @@ class Inputs:
     vifs: Mapping[str, tuple[Vif, ...]] = field(default_factory=dict)  # by instance key
     apps: AppSettings = field(default_factory=AppSettings)
     resolv_conf: str = ""
+    time_sources: str = ""
     controller: Probe | None = None  # whether a port leads there, for routes over uplinks
 
 
@@ -91,6 +92,7 @@ def gather_inputs(
         vifs=vifs,
         apps=apps,
         resolv_conf=settings.resolv_conf,
+        time_sources=settings.time_sources,
         controller=_controller(settings.controller.url),
     )
     return inputs, numbers

@@ -29,6 +29,7 @@ from evenet_core.planning.inputs import Inputs
 from evenet_core.planning.names import plan_names
 from evenet_core.planning.objects import DEVICE, ObjectId, Objects
 from evenet_core.planning.routes import uplinks
+from evenet_core.planning.times import plan_times
 from evenet_core.plugins import Answer, Plugins
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Planned
@@ -205,6 +206,8 @@ class Planner:
             and facts.get(link_fact(adapter.ifname)) is not None
         ]
         for item in plan_names([(a, addressing(a, facts)) for a in managed], inputs.resolv_conf):
+            answers.add(item)
+        for item in plan_times([(a, addressing(a, facts)) for a in managed], inputs.time_sources):
             answers.add(item)
         for rule in self._own_rules(facts):
             answers.add(rule)

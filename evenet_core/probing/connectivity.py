@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
     from evenet_core.probing.http import Url
 
-__all__ = ["PortUnderTest", "check", "reason_of"]
+__all__ = ["PortUnderTest", "check", "check_all", "reason_of"]
 
 TIMEOUT = 15.0  # seconds; EVE: `timer.port.timeout`
 OVERALL = 3  # times the timeout: what all addresses of a port may take together
 SERVER_ERRORS = range(500, 512)
 
 _REMOTE = frozenset({Cause.REFUSED, Cause.CERTIFICATE_DATE, Cause.SERVER_ERROR})
+_UNNAMED = frozenset({Cause.NAME_UNKNOWN, Cause.NAME_TEMPORARY})
 _NOT_READY = frozenset({Cause.NO_SOURCE, Cause.SOURCE_GONE, Cause.NO_DNS, Cause.NAME_TEMPORARY})
 
 
@@ -57,21 +58,47 @@ class _Test:
     deadline: float
 
 
-async def check(port: PortUnderTest, url: str = "", ca: str = "", timeout: float = TIMEOUT) -> PortVerdict:  # noqa: ASYNC109
+async def check_all(ports: Sequence[PortUnderTest], url: str = "", ca: str = "") -> list[PortVerdict]:
+    """Test all ports, side by side.
+
+    The node's resolver asks the servers of all ports, one after the other: a port whose own servers do not know the
+    controller, but lead to it, is good with a warning.
+    """
+    verdicts = await asyncio.gather(*(check(port, url, ca) for port in ports))
+    known = next((verdict.addresses for verdict in verdicts if verdict.good and verdict.addresses), ())
+    unnamed = [i for i, verdict in enumerate(verdicts) if verdict.unnamed] if known else []
+    for i, again in zip(
+        unnamed, await asyncio.gather(*(check(ports[i], url, ca, known=known) for i in unnamed)), strict=True
+    ):
+        if again.good:
+            verdicts[i] = replace(again, warning="; ".join(filter(None, (verdicts[i].error, again.warning))))
+    return verdicts
+
+
+async def check(
+    port: PortUnderTest,
+    url: str = "",
+    ca: str = "",
+    timeout: float = TIMEOUT,  # noqa: ASYNC109
+    *,
+    known: Sequence[IPAddress] = (),
+) -> PortVerdict:
     """Test one port. Without a URL only what can be seen from here counts: link, address, name server.
 
     :param url: to GET; 200, 201, 204 and 304 are success.
     :param ca: PEM file with the authorities that may vouch for the server; empty = those of the system.
     :param timeout: seconds for one own address, and for the name.
+    :param known: addresses of the server; without, the port's own name servers are asked.
     """
     try:
         _look(port)
         if not url:
             warning = "" if port.dns_servers else _no_dns(port)
             return PortVerdict(label=port.label, reason=Reason.SUCCESS, warning=warning)
-        test = await _prepared(port, url, ca, timeout)
+        test = await _prepared(port, url, ca, timeout, known)
     except ProbeError as error:
-        return PortVerdict(label=port.label, reason=reason_of([error]), error=str(error))
+        unnamed = error.cause in _UNNAMED
+        return PortVerdict(label=port.label, reason=reason_of([error]), error=str(error), unnamed=unnamed)
     failures: list[ProbeError] = []
     for source in test.pairs:
         try:
@@ -79,7 +106,8 @@ async def check(port: PortUnderTest, url: str = "", ca: str = "", timeout: float
         except ProbeError as error:
             failures.append(error)
         else:
-            return PortVerdict(label=port.label, reason=Reason.SUCCESS, warning=_joined(failures))
+            found = tuple(dict.fromkeys(address for targets in test.pairs.values() for address in targets))
+            return PortVerdict(label=port.label, reason=Reason.SUCCESS, warning=_joined(failures), addresses=found)
     text = f"all attempts to connect to {test.url} failed: {_joined(failures)}"
     return PortVerdict(label=port.label, reason=reason_of(failures), error=text)
 
@@ -115,7 +143,7 @@ def _no_dns(port: PortUnderTest) -> str:
     return f"interface {port.ifname}: no DNS server available"
 
 
-async def _prepared(port: PortUnderTest, url: str, ca: str, limit: float) -> _Test:
+async def _prepared(port: PortUnderTest, url: str, ca: str, limit: float, known: Sequence[IPAddress]) -> _Test:
     """Everything that is the same for all own addresses.
 
     :raises ProbeError: the URL, the authorities or the name is no good.
@@ -133,7 +161,7 @@ async def _prepared(port: PortUnderTest, url: str, ca: str, limit: float) -> _Te
     with os_failures(f"name {wanted.host} on {port.ifname}"):
         async with asyncio.timeout(limit):
             versions = sorted({source.version for source in _sources(port)})
-            addresses = await host_addresses(wanted.host, egress, versions)
+            addresses = list(known) or await host_addresses(wanted.host, egress, versions)
     pairs = {source: [a for a in addresses if a.version == source.version] for source in _sources(port)}
     pairs = {source: targets for source, targets in pairs.items() if targets}
     if not pairs:

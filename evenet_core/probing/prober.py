@@ -222,7 +222,7 @@ class RouteProber:
 
     @property
     def undecided(self) -> bool:
-        """Some port has not answered its first probe yet, nor failed to. (The node itself has its connectivity test.)"""
+        """Some port has not answered its first probe yet, nor failed to; of the node itself a test tells that."""
         others = [route for route in self._routes.values() if not route.own]
         probes = {probe for route in others for probe in self._probes_of(route)}
         return any(self._healths[probe].verdict is Verdict.UNKNOWN for probe in probes)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from evenet_core.model.values import IPAddress
+
 __all__ = ["PortVerdict", "Reason"]
 
 
@@ -25,6 +27,8 @@ class PortVerdict:
     reason: Reason
     error: str = ""
     warning: str = ""
+    addresses: tuple[IPAddress, ...] = ()  # of the controller, as the port's own name servers told them
+    unnamed: bool = False  # they answered that they do not know it
 
     @property
     def good(self) -> bool:

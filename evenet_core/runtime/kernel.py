@@ -28,6 +28,7 @@ from evenet_core.linux.rtnl import Rtnl
 from evenet_core.linux.rule import RuleDriver
 from evenet_core.linux.sysctl import SysctlDriver
 from evenet_core.linux.sysctlmonitor import SysctlMonitor
+from evenet_core.linux.timesources import TimeSourcesDriver
 from evenet_core.model.facts import LinkFact, link_fact, namespace_fact
 from evenet_core.model.ports import lower_name
 from evenet_core.plugins import Plugins
@@ -80,6 +81,8 @@ class Kernel:
         ]
         if self._settings.resolv_conf:
             core.append(ResolvConfDriver(Path(self._settings.resolv_conf), self._state_dir))
+        if self._settings.time_sources:
+            core.append(TimeSourcesDriver(Path(self._settings.time_sources)))
         self.drivers = self._plugins.drivers(self._context, core)
         hardware = HardwareMonitor(self._listener, lambda: self._suspect("offload"))
         self.monitors = [

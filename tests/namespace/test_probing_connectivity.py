@@ -79,7 +79,7 @@ def test_a_controller_that_answers_is_success(wan: Uplink, authority: Authority,
 
     found = verdict(wan, authority.pem, answer, tls=good(authority))
 
-    assert found == PortVerdict(label="uplink0", reason=Reason.SUCCESS)
+    assert found == PortVerdict(label="uplink0", reason=Reason.SUCCESS, addresses=(ip_address(CONTROLLER[4]),))
 
 
 def test_an_address_needs_no_name_server(wan: Uplink, authority: Authority) -> None:

@@ -94,7 +94,7 @@ def test_names_may_be_left_to_somebody_else(file: Path) -> None:
         (
             "contoller: {}",
             "contoller: is not known; one of app_namespaces, connect_proxy, controller, last_resort, plugins, "
-            "resolv_conf",
+            "resolv_conf, time_sources",
         ),
         ("controller: {uri: x}", "controller.uri: is not known; one of ca, url"),
         ("controller: https://c.test/", "controller: is no group of settings; write them below it, indented"),
