@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from evenet_core.linux.linkmark import found_port
+from evenet_core.linux.nftdriver import PROGRAM
 from tests.support.kernel import ip, run
 from tests.support.surroundings import members
 
@@ -111,13 +112,13 @@ def _settings(links: Iterable[str]) -> Iterable[str]:
 
 
 def _process(pid: int) -> str:
-    """Its command line, unless it is an agent. Helpers with which dhcpcd asks for a lease come and go."""
+    """Its command line, unless it is an agent, or the nft that waits for one. What dhcpcd asks with comes and goes."""
     with suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
         if words == Path("/proc/self/cmdline").read_bytes():
             return ""  # an agent that was forked off a test
         text = os.fsdecode(words.replace(b"\0", b" ")).strip()
-        return "" if text.startswith("dhcpcd: [BPF") or "evenet_core.cli.main" in text else text
+        return "" if text.startswith("dhcpcd: [BPF") or "evenet_core.cli.main" in text or PROGRAM in text else text
     return ""
 
 
