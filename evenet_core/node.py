@@ -74,6 +74,7 @@ from evenet_core.settings import NodeSettings
 from evenet_core.status import View, status_document, timestamp
 
 if TYPE_CHECKING:
+    from evenet_core.probing.proxies import Proxies
     from evenet_core.uplinks import Uplinks
 
 __all__ = ["DEFAULT_RUN_DIR", "DEFAULT_STATE_DIR", "Node"]
@@ -136,6 +137,7 @@ class Node:
         self._change = asyncio.Event()
         self._states: tuple[tuple[PortState, ...], list[InstancePort]] | None = None  # as verification knows them
         self._controller_has_name = self.settings.controller.has_name
+        self._proxies: Proxies | None = None
         self._looking = False  # a look at the ports is due
 
     # -- life ---------------------------------------------------------------------------------------
@@ -447,7 +449,15 @@ class Node:
     async def test_connectivity(self) -> Sequence[PortVerdict]:
         """Try to reach the controller through every management adapter, side by side."""
         controller = self.settings.controller
-        return await check_all(self._management_ports(), controller.url, controller.ca)
+        return await check_all(self._management_ports(), controller.url, controller.ca, self._find_proxies())
+
+    def _find_proxies(self) -> Proxies | None:
+        """Made when the first network has any: TLS and HTTP are 12 MB."""
+        if self._proxies is None and any(adapter.proxy for adapter in self._planner.inputs.adapters):
+            from evenet_core.probing.proxies import Proxies  # noqa: PLC0415
+
+            self._proxies = Proxies()
+        return self._proxies
 
     def explain(self, name: str) -> list[str]:
         """Why an object (adapter, network instance, app) or item is as it is, down to the cause.
@@ -654,6 +664,7 @@ class Node:
             unsettled=unsettled(self._engine.machine),
             problems=(*problems(self._engine, self._fragments, self._planner), *self._keeping.problems()),
             reasons=self._probes.reasons(),
+            wpad=self._proxies.found() if self._proxies is not None else {},
             uplinks=own_reports(self._probes),
             model_errors=model_errors(self._config.ports, self._is_there),
             booted=time.time() - asyncio.get_running_loop().time(),

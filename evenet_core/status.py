@@ -60,6 +60,7 @@ class View:
     reasons: Mapping[str, str] = field(default_factory=dict)  # why a route leaves by its port, by its fact's name
     uplinks: Sequence[RouteReport] = ()  # of the node's own traffic, one for each IP version
     model_errors: Mapping[str, str] = field(default_factory=dict)  # what of the model of the machine cannot be
+    wpad: Mapping[str, str] = field(default_factory=dict)  # URL of the PAC file that was found, by interface
     booted: float = 0.0  # what turns the clock of `uplinks` into seconds since the epoch
 
     @property
@@ -226,6 +227,7 @@ def _port(view: View, adapter: Adapter) -> dict[str, Any]:
         "error": model
         or _port_error(adapter, planning, carrier if present else None, results)
         or _ip_error(adapter, has, facts),
+        "wpad_url": view.wpad.get(adapter.ifname),
         "local_error": view.refused.get(adapter.label),
         "warning": None
         if model
@@ -308,7 +310,7 @@ def _bare_port(view: View, port: Port) -> dict[str, Any]:
     other = _other_name(ifname, port.interface if ifname != port.interface else "")
     kind = known.identity.kind if known and known.identity and port.kind is PortKind.OTHER else port.kind
     usage = {PortUse.DEDICATED: Usage.DEDICATED, PortUse.DISABLED: Usage.DISABLED}.get(port.use, Usage.L2_ONLY)
-    nothing = ("domain", "table", "last_succeeded", "last_failed", "local_error")
+    nothing = ("domain", "table", "last_succeeded", "last_failed", "local_error", "wpad_url")
     empty: dict[str, Any] = dict.fromkeys(nothing, None)
     return {
         "label": port.label,

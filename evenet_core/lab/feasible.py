@@ -18,7 +18,6 @@ __all__ = ["limits", "missing_kinds"]
 MACHINE = "a machine with its own kernel can: docs/how-to/machine-lab.md"
 _LINKINFO, _INFO_KIND = 18, 1
 _NOT_YET = {
-    EndpointKind.EXPLICIT_PROXY: "explicit proxies",
     EndpointKind.TRANSPARENT_PROXY: "transparent proxies",
     EndpointKind.NETBOOT: "network boot servers",
 }

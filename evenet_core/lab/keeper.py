@@ -22,9 +22,10 @@ from evenet_core.lab.certificates import make_authority, make_certificate
 from evenet_core.lab.device import Supervisor, furnish_device, start_chronyd
 from evenet_core.lab.firewall import ruleset
 from evenet_core.lab.host import Host, make_host, own_mounts, start
-from evenet_core.lab.model import EndpointKind, NetworkModel
+from evenet_core.lab.model import Endpoint, EndpointKind, NetworkModel
 from evenet_core.lab.ntp import serve_time
 from evenet_core.lab.plan import DEVICE, OUTSIDE, ROUTER, bridge_names, internet_of, plan_site
+from evenet_core.lab.proxy import ExplicitProxy, resolver
 from evenet_core.lab.reading import read_model
 from evenet_core.lab.services import CONTROLLER_NAME, lease_service, name_service, public_names, resolvers
 from evenet_core.lab.web import controller, pages, serve, somewhere, tls_context
@@ -105,6 +106,8 @@ class _Keeper:
         match endpoint.kind:
             case EndpointKind.DNS:
                 self._daemon(host, "names", name_service(endpoint, self._model, self._internet))
+            case EndpointKind.EXPLICIT_PROXY:
+                await self._proxy(endpoint)
             case EndpointKind.NTP:
                 await serve_time(host.net, [address.ip for address in endpoint.addresses])
             case EndpointKind.HTTP:
@@ -114,6 +117,15 @@ class _Keeper:
                     chain = host.directory / "https.pem"
                     write_atomic(chain, f"{endpoint.certificate}\n{endpoint.key}\n".encode(), sync=False)
                     await serve(host.net, endpoint.https_port, pages(endpoint), tls_context(chain))
+
+    async def _proxy(self, endpoint: Endpoint) -> None:
+        host = self._hosts[endpoint.label]
+        private = [a.ip for e in self._model.endpoints if e.label in endpoint.private_dns for a in e.addresses]
+        servers = [str(server) for server in (*endpoint.public_dns, *private)] or resolvers(endpoint)
+        directory = host.directory / "proxy"
+        directory.mkdir(exist_ok=True)
+        lookup = resolver(host.net, servers)
+        await ExplicitProxy(endpoint, host.net, directory, lookup, self._directory / "ca.pem").start()
 
     def _furnish(self, ca: Path, port: int) -> None:
         documents = {name: (self._directory / "given" / name).read_bytes() for _, name in self._order["documents"]}

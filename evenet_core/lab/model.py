@@ -165,6 +165,15 @@ class Endpoint:
     certificate: str = ""  # PEM
     key: str = field(default="", repr=False)  # PEM
     pages: tuple[tuple[str, Page], ...] = ()
+    # of proxies: whether the ports listen with TLS, who may ask, by requested host what is done, and by which authority
+    http_tls: bool = False
+    https_tls: bool = False
+    users: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    rules: tuple[tuple[str, str], ...] = ()
+    ca: str = ""  # PEM
+    ca_key: str = field(default="", repr=False)  # PEM
+    public_dns: tuple[IPAddress, ...] = ()
+    private_dns: tuple[str, ...] = ()  # labels of endpoints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -165,6 +165,7 @@ def _endpoint(endpoint: Fields, kind: EndpointKind) -> Endpoint:
     sources = [dual.child("ipv4"), dual.child("ipv6")] if endpoint.has("dualStack") else [endpoint]
     paths = endpoint.raw("paths")
     pages = endpoint.child("paths")
+    http, https = endpoint.child("httpProxy"), endpoint.child("httpsProxy")
     return Endpoint(
         label=endpoint.text("logicalLabel", longest=128),
         kind=kind,
@@ -178,8 +179,19 @@ def _endpoint(endpoint: Fields, kind: EndpointKind) -> Endpoint:
             for name in endpoint.children("staticEntries")
         ),
         upstreams=endpoint.texts("upstreamServers", 253),
-        http_port=endpoint.within("httpPort", 0, 65535),
-        https_port=endpoint.within("httpsPort", 0, 65535),
+        http_port=endpoint.within("httpPort", 0, 65535) or http.within("port", 0, 65535),
+        https_port=endpoint.within("httpsPort", 0, 65535) or https.within("port", 0, 65535),
+        http_tls=http.text("listenProto").lower() == "https",
+        https_tls=https.text("listenProto").lower() == "https",
+        users=tuple((user.text("username"), user.text("password")) for user in endpoint.children("users")),
+        rules=tuple(
+            (rule.text("reqHost", longest=253).lower(), rule.text("action", "forward").lower())
+            for rule in endpoint.children("proxyRules")
+        ),
+        ca=_pem(endpoint.long_text("caCertPEM")),
+        ca_key=_pem(endpoint.long_text("caKeyPEM")),
+        public_dns=endpoint.addresses("publicDNS"),
+        private_dns=endpoint.texts("privateDNS", 128),
         certificate=_pem(endpoint.long_text("certPEM")),
         key=_pem(endpoint.long_text("keyPEM")),
         pages=tuple((str(path), _page(pages.child(path))) for path in paths) if isinstance(paths, dict) else (),

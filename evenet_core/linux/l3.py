@@ -75,6 +75,7 @@ def addressing(adapter: Adapter, facts: Facts) -> Addressing:
         domain=adapter.ip.domain or next(iter(domains), ""),
         search=tuple(dict.fromkeys(search)),
         ntp=tuple(dict.fromkeys((*adapter.ip.ntp, *ntp))),
+        wpad=next((lease.wpad for lease in leases if lease.wpad), ""),
         mtu=min((_mtu(lease.mtu, versions) for lease in leases if lease.mtu), default=None),
     )
 

@@ -39,7 +39,7 @@ class NftDriver:
         self._known: dict[ItemKey, Item] = {}
         self._loader = Standby(self._load_command, TIMEOUT)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """No nft waits for a next transaction."""
         self._loader.close()
 

@@ -32,6 +32,7 @@ class Standby:
         self._command = command
         self._timeout = timeout
         self._waiting: tuple[Started, int] | None = None  # and our end of its input
+        self._closed = False
 
     async def run(self, given: bytes) -> Completed:
         """
@@ -52,7 +53,11 @@ class Standby:
             asyncio.get_running_loop().call_later(BREATH, self._prepare)
 
     def close(self) -> None:
-        """Nobody waits any more."""
+        """Nobody waits any more, nor will."""
+        self._closed = True
+        self._end()
+
+    def _end(self) -> None:
         taken = self._taken()
         if taken is not None:
             started, pipe = taken
@@ -66,11 +71,11 @@ class Standby:
         return waiting
 
     def _prepare(self) -> None:
-        if self._waiting is None:
+        if self._waiting is None and not self._closed:
             stdin, pipe = os.pipe2(os.O_CLOEXEC)
             try:
                 self._waiting = Started(self._command(), stdin), pipe
-                asyncio.get_running_loop().add_reader(self._waiting[0].pidfd, self.close)  # somebody killed it
+                asyncio.get_running_loop().add_reader(self._waiting[0].pidfd, self._end)  # somebody killed it
             except DriverError as error:
                 os.close(pipe)
                 log.warning("%s", error)

@@ -41,6 +41,7 @@ class Lease:
     search: tuple[str, ...] = ()
     ntp: tuple[str, ...] = ()
     mtu: int | None = None
+    wpad: str = ""  # URL of a PAC file
     server: str = ""
     managed: bool = False  # routers say that addresses come by DHCPv6
     other: bool = False  # routers say that other settings come by DHCPv6
@@ -69,3 +70,4 @@ class Addressing:
     search: tuple[str, ...] = ()
     ntp: tuple[str, ...] = ()
     mtu: int | None = None
+    wpad: str = ""  # URL of a PAC file that DHCP offers

@@ -11,7 +11,7 @@ from evenet_core.apps.routes import DEFAULTS
 from evenet_core.linux.l3 import families
 from evenet_core.model.adapters import Adapter
 from evenet_core.model.facts import own_route_fact, route_choice_fact
-from evenet_core.model.networks import RouteProbe
+from evenet_core.model.networks import Probe, RouteProbe
 from evenet_core.model.ports import PortKind
 from evenet_core.model.resolved import InstancePort
 from evenet_core.planning.inputs import Inputs
@@ -35,10 +35,10 @@ def probed(
             used = {adapter.label for adapter in matching_ports(instance.port, inputs.adapters)}
             usable = [port for port in ports if port.label in used]
             requests = route_requests(instance, usable, inputs.controller)
-            routes += [_route(request, choice) for request in requests]
+            routes += [_route(request, inputs.controller, choice) for request in requests]
     routes += _own_routes(inputs, {port.label for port in ports}, choice)
-    metered = {adapter.label for adapter in inputs.adapters if adapter.kind is PortKind.CELLULAR}
-    return [_port(port, metered=port.label in metered) for port in ports], routes
+    adapters = {adapter.label: adapter for adapter in inputs.adapters}
+    return [_port(port, adapters[port.label]) for port in ports if port.label in adapters], routes
 
 
 def uplinks(adapters: Sequence[Adapter], version: int) -> list[Adapter]:
@@ -59,6 +59,7 @@ def _own_routes(inputs: Inputs, known: set[str], choice: Callable[[str], str]) -
             probe=probe,
             prefer_lower_cost=True,
             current=choice(key),
+            asks_controller=True,
             own=True,
         )
         for version, labels in ways.items()
@@ -66,7 +67,7 @@ def _own_routes(inputs: Inputs, known: set[str], choice: Callable[[str], str]) -
     ]
 
 
-def _route(request: RouteRequest, choice: Callable[[str], str]) -> ProbedRoute:
+def _route(request: RouteRequest, controller: Probe | None, choice: Callable[[str], str]) -> ProbedRoute:
     key = route_choice_fact(request.instance_key, request.destination)
     return ProbedRoute(
         key=key,
@@ -76,10 +77,11 @@ def _route(request: RouteRequest, choice: Callable[[str], str]) -> ProbedRoute:
         prefer_lower_cost=request.prefer_lower_cost,
         prefer_stronger_signal=request.prefer_stronger_signal,
         current=choice(key),
+        asks_controller=request.probe.custom is not None and request.probe.custom == controller,
     )
 
 
-def _port(port: InstancePort, *, metered: bool) -> ProbedPort:
+def _port(port: InstancePort, adapter: Adapter) -> ProbedPort:
     return ProbedPort(
         label=port.label,
         ifname=port.ifname,
@@ -88,5 +90,6 @@ def _port(port: InstancePort, *, metered: bool) -> ProbedPort:
         addresses=tuple(address.ip for address in port.addresses),
         gateways=port.gateways,
         dns=port.dns,
-        metered=metered,
+        metered=adapter.kind is PortKind.CELLULAR,
+        behind_proxy=adapter.proxy is not None,
     )

@@ -17,11 +17,13 @@ from evenet_core.probing.request import Cause, Egress, ProbeError
 from evenet_core.probing.sockets import os_failures
 from evenet_core.probing.targets import host_addresses
 from evenet_core.probing.verdict import PortVerdict, Reason
+from evenet_core.probing.ways import DIRECT, Proxied, Via
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
     from evenet_core.probing.http import Url
+    from evenet_core.probing.proxies import Proxies
 
 __all__ = ["PortUnderTest", "check", "check_all", "reason_of"]
 
@@ -44,6 +46,7 @@ class PortUnderTest:
     carrier: bool = True
     addresses: tuple[IPAddress, ...] = ()
     dns_servers: tuple[IPAddress, ...] = ()
+    proxied: Proxied | None = None  # what its network says of proxies
     error: str = ""  # why it cannot work as configured
 
 
@@ -56,15 +59,18 @@ class _Test:
     egress: Egress
     pairs: Mapping[IPAddress, Sequence[IPAddress]]  # own address: addresses of the host that it can reach
     deadline: float
+    via: Via
 
 
-async def check_all(ports: Sequence[PortUnderTest], url: str = "", ca: str = "") -> list[PortVerdict]:
+async def check_all(
+    ports: Sequence[PortUnderTest], url: str = "", ca: str = "", proxies: Proxies | None = None
+) -> list[PortVerdict]:
     """Test all ports, side by side.
 
     The node's resolver asks the servers of all ports, one after the other: a port whose own servers do not know the
     controller, but lead to it, is good with a warning.
     """
-    verdicts = await asyncio.gather(*(check(port, url, ca) for port in ports))
+    verdicts = await asyncio.gather(*(check(port, url, ca, proxies=proxies) for port in ports))
     known = next((verdict.addresses for verdict in verdicts if verdict.good and verdict.addresses), ())
     unnamed = [i for i, verdict in enumerate(verdicts) if verdict.unnamed] if known else []
     for i, again in zip(
@@ -82,6 +88,7 @@ async def check(
     timeout: float = TIMEOUT,  # noqa: ASYNC109
     *,
     known: Sequence[IPAddress] = (),
+    proxies: Proxies | None = None,
 ) -> PortVerdict:
     """Test one port. Without a URL only what can be seen from here counts: link, address, name server.
 
@@ -89,27 +96,53 @@ async def check(
     :param ca: PEM file with the authorities that may vouch for the server; empty = those of the system.
     :param timeout: seconds for one own address, and for the name.
     :param known: addresses of the server; without, the port's own name servers are asked.
+    :param proxies: finds the ways of a port whose network has proxies.
     """
     try:
         _look(port)
         if not url:
             warning = "" if port.dns_servers else _no_dns(port)
             return PortVerdict(label=port.label, reason=Reason.SUCCESS, warning=warning)
-        test = await _prepared(port, url, ca, timeout, known)
+        ways = await _ways(port, url, proxies)
     except ProbeError as error:
-        unnamed = error.cause in _UNNAMED
-        return PortVerdict(label=port.label, reason=reason_of([error]), error=str(error), unnamed=unnamed)
+        return PortVerdict(label=port.label, reason=reason_of([error]), error=str(error))
     failures: list[ProbeError] = []
-    for source in test.pairs:
+    deadline = monotonic() + OVERALL * timeout
+    for via in ways:
         try:
-            await _ask(test, source, timeout)
+            test = await _prepared(port, url, ca, timeout, known, via, deadline)
         except ProbeError as error:
             failures.append(error)
-        else:
-            found = tuple(dict.fromkeys(address for targets in test.pairs.values() for address in targets))
-            return PortVerdict(label=port.label, reason=Reason.SUCCESS, warning=_joined(failures), addresses=found)
-    text = f"all attempts to connect to {test.url} failed: {_joined(failures)}"
+            if len(ways) == 1:
+                unnamed = error.cause in _UNNAMED and via == DIRECT
+                return PortVerdict(label=port.label, reason=reason_of([error]), error=str(error), unnamed=unnamed)
+            continue
+        for source in test.pairs:
+            try:
+                await _ask(test, source, timeout)
+            except ProbeError as error:
+                failures.append(error)
+            else:
+                told = (address for targets in test.pairs.values() for address in targets if via == DIRECT)
+                addresses, warning = tuple(dict.fromkeys(told)), _joined(failures)
+                return PortVerdict(label=port.label, reason=Reason.SUCCESS, warning=warning, addresses=addresses)
+    text = f"all attempts to connect to {url} failed: {_joined(failures)}"
     return PortVerdict(label=port.label, reason=reason_of(failures), error=text)
+
+
+async def _ways(port: PortUnderTest, url: str, proxies: Proxies | None) -> Sequence[Via]:
+    """
+    :raises ProbeError: nobody can tell.
+    """
+    if proxies is None or port.proxied is None or port.proxied.proxy is None:
+        return [DIRECT]
+    from evenet_core.probing.http import parse_url  # noqa: PLC0415
+
+    try:
+        wanted = parse_url(url)
+    except ValueError as error:
+        raise ProbeError(Cause.OTHER, str(error)) from error
+    return await proxies.ways(port.proxied, wanted, Egress(port.ifname, port.addresses, port.dns_servers))
 
 
 def reason_of(failures: Sequence[ProbeError]) -> Reason:
@@ -143,7 +176,9 @@ def _no_dns(port: PortUnderTest) -> str:
     return f"interface {port.ifname}: no DNS server available"
 
 
-async def _prepared(port: PortUnderTest, url: str, ca: str, limit: float, known: Sequence[IPAddress]) -> _Test:
+async def _prepared(  # noqa: PLR0917
+    port: PortUnderTest, url: str, ca: str, limit: float, known: Sequence[IPAddress], via: Via, deadline: float
+) -> _Test:
     """Everything that is the same for all own addresses.
 
     :raises ProbeError: the URL, the authorities or the name is no good.
@@ -155,18 +190,19 @@ async def _prepared(port: PortUnderTest, url: str, ca: str, limit: float, known:
         wanted = parse_url(url)
     except ValueError as error:
         raise ProbeError(Cause.OTHER, str(error)) from error
-    context = tls_context(ca) if wanted.tls else None
+    more = port.proxied.proxy.ca_pem if port.proxied is not None and port.proxied.proxy is not None else ()
+    context = tls_context(ca, more) if wanted.tls or via.tls else None
     egress = Egress(port.ifname, port.addresses, port.dns_servers)
-    deadline = monotonic() + OVERALL * limit
-    with os_failures(f"name {wanted.host} on {port.ifname}"):
+    host = via.host or wanted.host
+    with os_failures(f"name {host} on {port.ifname}"):
         async with asyncio.timeout(limit):
             versions = sorted({source.version for source in _sources(port)})
-            addresses = list(known) or await host_addresses(wanted.host, egress, versions)
+            addresses = list(known) or await host_addresses(host, egress, versions)
     pairs = {source: [a for a in addresses if a.version == source.version] for source in _sources(port)}
     pairs = {source: targets for source, targets in pairs.items() if targets}
     if not pairs:
-        raise ProbeError(Cause.NO_SOURCE, f"interface {port.ifname}: no IP address that could reach {wanted.host}")
-    return _Test(wanted, context, egress, pairs, deadline)
+        raise ProbeError(Cause.NO_SOURCE, f"interface {port.ifname}: no IP address that could reach {host}")
+    return _Test(wanted, context, egress, pairs, deadline, via)
 
 
 async def _ask(test: _Test, source: IPAddress, limit: float) -> None:
@@ -174,7 +210,13 @@ async def _ask(test: _Test, source: IPAddress, limit: float) -> None:
     from evenet_core.probing.http import SUCCESS, get  # noqa: PLC0415
 
     timeout = min(limit, test.deadline - monotonic())
-    reply = await get(test.url, test.egress, source, test.pairs[source], context=test.context, timeout=timeout)
+    at = test.pairs[source]
+    try:
+        reply = await get(test.url, test.egress, source, at, context=test.context, timeout=timeout, via=test.via)
+    except ProbeError as error:
+        if test.via != DIRECT and error.cause is Cause.REFUSED:  # by the proxy, not by the controller
+            raise ProbeError(Cause.PROXY, str(error)) from error
+        raise
     if reply.status not in SUCCESS:
         cause = Cause.SERVER_ERROR if reply.status in SERVER_ERRORS else Cause.STATUS
         where = f"{test.url.host} ({reply.address}) from {source} on {test.egress.ifname}"

@@ -50,6 +50,7 @@ class ProbedPort:
     gateways: tuple[IPAddress, ...] = ()
     dns: tuple[IPAddress, ...] = ()
     metered: bool = False  # each probe costs money: they are rare
+    behind_proxy: bool = False  # its network has proxies: what is outside may not be reached but through them
     signal: int | None = None  # dBm, cellular only
 
 
@@ -64,6 +65,7 @@ class ProbedRoute:
     prefer_lower_cost: bool = False
     prefer_stronger_signal: bool = False
     current: str = ""  # the port it used before this prober began; kept until the probes have spoken
+    asks_controller: bool = False  # `probe.custom` does; it is not asked through a port whose network has proxies
     # Of the node itself: an answer from beyond the gateway is enough, and of the port in use it is asked for often.
     own: bool = False
 
@@ -309,8 +311,11 @@ class RouteProber:
             route = self._routes[key]
             selection = self._selections.get(key)
             current = selection.choice.label if selection else route.current
+            candidates = [self._candidate(route, self._ports[label]) for label in route.ports if label in self._ports]
+            if route.own and all(candidate.standing >= Standing.SILENT for candidate in candidates):
+                current = ""  # where nobody answers, and maybe nobody ever did, the order of cost is the best guess
             choice = choose(
-                [self._candidate(route, self._ports[label]) for label in route.ports if label in self._ports],
+                candidates,
                 current,
                 now,
                 cheaper=route.prefer_lower_cost,
@@ -379,7 +384,7 @@ def _targets(route: ProbedRoute, port: ProbedPort) -> list[Target]:
     """What this route asks of this port; a route that asks nothing still wants a path."""
     version = route.destination.version
     targets = []
-    custom = route.probe.custom
+    custom = None if route.asks_controller and port.behind_proxy else route.probe.custom
     dear = route.own and port.metered and custom is not None  # one probe is enough where each costs money
     if route.probe.gateway_ping and port.cost <= route.probe.gateway_ping_max_cost and not dear:
         targets.append(Target("gateway", version))

@@ -49,6 +49,7 @@ class Cause(StrEnum):
     NO_SOURCE = "no-source"  # no own address of the family
     SOURCE_GONE = "source-gone"  # EADDRNOTAVAIL
     NO_DNS = "no-dns"  # no server to ask
+    PROXY = "proxy"  # a proxy refuses
     NAME_TEMPORARY = "name-temporary"  # a server answered that it cannot answer now
     NAME_TIMEOUT = "name-timeout"
     NAME_UNKNOWN = "name-unknown"

@@ -102,13 +102,14 @@ class Kernel:
     async def close(self) -> None:
         """Close sockets and stop serving; daemons and the kernel's state stay."""
         await self._daemons.close()
-        await self._nft.close()
+        self._nft.close()
         await self._metadata.close()
         self.rtnl.close()
         self._listener.close()
 
     def tidy(self) -> None:
         """After a teardown: remove our files in the run directory. Where a daemon is left, its directory stays."""
+        self._nft.close()
         (self._run_dir / APPS).unlink(missing_ok=True)
         (self._run_dir / PROGRAM).unlink(missing_ok=True)
         with suppress(OSError):

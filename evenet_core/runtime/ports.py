@@ -9,6 +9,7 @@ from typing import Any
 
 from evenet_core.device.readiness import PortState, Wait
 from evenet_core.linux.address import Address
+from evenet_core.linux.l3 import addressing
 from evenet_core.linux.route import Route
 from evenet_core.linux.rule import Rule
 from evenet_core.model.adapters import Adapter
@@ -17,6 +18,7 @@ from evenet_core.model.ports import PortKind, lower_name
 from evenet_core.model.resolved import InstancePort
 from evenet_core.planning.planner import adapter_port
 from evenet_core.probing.connectivity import PortUnderTest
+from evenet_core.probing.ways import Proxied
 from evenet_core.reconciler.facts import Facts
 from evenet_core.reconciler.fragments import Fragments
 from evenet_core.reconciler.item import Item
@@ -70,6 +72,12 @@ class Ports:
             return Wait.ADDRESS, f"{interface}: no DNS server available"
         return Wait.NOTHING, ""
 
+    def _proxied(self, adapter: Adapter) -> Proxied | None:
+        if adapter.proxy is None:
+            return None
+        told = addressing(adapter, Facts(self._facts))
+        return Proxied(adapter.proxy, told.domain, told.wpad)
+
     def under_test(self, adapter: Adapter) -> PortUnderTest:
         """As a connectivity test needs it."""
         has = self.port(adapter)
@@ -80,6 +88,7 @@ class Ports:
             carrier=has.carrier,
             addresses=tuple(address.ip for address in has.addresses),
             dns_servers=has.dns,
+            proxied=self._proxied(adapter),
             error=adapter.config_error,
         )
 

@@ -12,7 +12,6 @@ from evenet_core.model.networks import Proxy
 
 __all__ = ["NOT_YET", "tell_unsupported", "tell_unsupported_dpc"]
 
-PROXY = "proxies are not yet supported: the node connects directly"
 WIFI = "WiFi is not yet supported: the port is recognised, it joins no network"
 CELLULAR = "cellular is not yet supported: the modem is recognised, it does not connect"
 ENCRYPTED = "encrypted credentials are not yet supported: they are kept, nobody can read them here"
@@ -26,7 +25,6 @@ NOT_YET: Mapping[str, str] = {
     "ports[].attributes": "attributes of ports are not yet acted on",
     "vlans[]": VLAN,
     "bonds[]": BOND,
-    "networks[].proxy": PROXY,
     "networks[].wifi.networks": WIFI,
     "networks[].wifi.networks[].cipher_data": ENCRYPTED,
     "networks[].cellular": CELLULAR,
@@ -51,7 +49,6 @@ NOT_YET: Mapping[str, str] = {
     "apps[].purge_counter": RESTART,
 }
 OF_DPC: Mapping[str, str] = {
-    "adapters[].proxy": PROXY,
     "adapters[].wifi.networks": WIFI,
     "adapters[].wifi.networks[].cipher_data": ENCRYPTED,
     "adapters[].cellular": CELLULAR,

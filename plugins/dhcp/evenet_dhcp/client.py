@@ -58,8 +58,9 @@ nodelay
 noipv4ll
 lastlease
 reboot 2
+define 252 string wpad_url
 option classless_static_routes, domain_name_servers, domain_name, domain_search
-option interface_mtu, ntp_servers, rapid_commit
+option interface_mtu, ntp_servers, rapid_commit, wpad_url
 require dhcp_server_identifier
 """
 CONFIG6 = """\

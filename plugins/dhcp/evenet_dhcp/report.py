@@ -18,6 +18,7 @@ MAX_REPORT = 65536  # bytes
 SHORTEST_PREFIX = 8  # nobody owns more than a /8 of IPv4: a shorter prefix would draw everything onto the link
 SHORTEST_LEASE = 20  # seconds: dhcpcd takes no lease for less
 _ADDRESS6 = re.compile(r"new_dhcp6_ia_na\d+_ia_addr\d+\Z")
+LONGEST_URL = 255  # bytes in an option, RFC 2132
 _NTP6 = ("new_dhcp6_ntp_server_addr", "new_dhcp6_sntp_servers")  # RFC 5908, 4075
 _HELD4 = {"BOUND", "RENEW", "REBIND", "REBOOT", "INFORM", "STATIC", "TIMEOUT"}
 _HELD6 = {"BOUND6", "RENEW6", "REBIND6", "REBOOT6", "INFORM6", "DELEGATED6"}
@@ -74,9 +75,17 @@ def _dhcp4(values: Mapping[str, str]) -> tuple[Lease | None, int]:
         search=domains(values.get("new_domain_search", "").split()),
         ntp=tuple(map(str, _addresses(values.get("new_ntp_servers", ""), IPv4Address))),
         mtu=mtu if 576 <= mtu <= 65535 else None,  # RFC 791: every host takes 576 bytes
+        wpad=_url(values.get("new_wpad_url", "")),
         server=str(_one(ip_address, values.get("new_dhcp_server_identifier", "")) or ""),
     )
     return lease, _number(values, "new_dhcp_lease_time", FOREVER)
+
+
+def _url(text: str) -> str:
+    """Of a PAC file; some servers end it with a newline or a zero. What is none is not fetched from anywhere."""
+    text = text.strip().rstrip("\0")
+    usable = text.isascii() and text.isprintable() and " " not in text and len(text) <= LONGEST_URL
+    return text if usable and text.startswith(("http://", "https://")) else ""
 
 
 def _is_ours(address: IPv4Interface) -> bool:
