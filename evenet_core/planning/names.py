@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from evenet_core.linux.daemon import Daemon, daemon_key
+from evenet_core.linux.lastword import ADDRESS as LAST_WORD
 from evenet_core.linux.resolvconf import ResolvConf
 from evenet_core.model.adapters import Adapter
 from evenet_core.model.addressing import Addressing
@@ -37,18 +38,24 @@ servers-file={dir}/servers
 """
 
 
-def plan_names(adapters: Sequence[tuple[Adapter, Addressing]], resolv_conf: str) -> list[Item]:
+def plan_names(
+    adapters: Sequence[tuple[Adapter, Addressing]], resolv_conf: str, preferred: Container[str] = ()
+) -> list[Item]:
     """Items of the node's resolver: none while no management adapter has a name server.
 
     Servers stand in the order of cost; there is no limit to their number. Domains that an adapter
-    searches are asked of its own servers first.
+    searches are asked of its own servers.
+
+    :param preferred: labels of the adapters that work best now: their servers come first, a dead one costs seconds
     """
-    ranked = sorted(adapters, key=lambda pair: pair[0].rank)
+    ranked = sorted(adapters, key=lambda pair: (pair[0].label not in preferred, pair[0].rank))
     servers = list(_split(ranked)) + [
         f"server={_asked_by(adapter, server)}" for adapter, addressing in ranked for server in addressing.dns
     ]
     if not servers:
         return []
+    searched = dict.fromkeys(domain for _, addressing in ranked if addressing.dns for domain in domains(addressing))
+    servers += [f"server=/{domain}/{LAST_WORD}" for domain in searched] + [f"server={LAST_WORD}"]
     forwarder = Daemon(
         FORWARDER,
         argv=("dnsmasq", "--keep-in-foreground", "--conf-file={dir}/dnsmasq.conf"),

@@ -205,19 +205,23 @@ class Planner:
             and not adapter.config_error
             and facts.get(link_fact(adapter.ifname)) is not None
         ]
-        for item in plan_names([(a, addressing(a, facts)) for a in managed], inputs.resolv_conf):
+        rules = list(self._own_rules(facts))
+        preferred = {a.label for a in managed for rule in rules if a.table == rule.table}
+        for item in plan_names([(a, addressing(a, facts)) for a in managed], inputs.resolv_conf, preferred):
             answers.add(item)
         for item in plan_times([(a, addressing(a, facts)) for a in managed], inputs.time_sources):
             answers.add(item)
-        for rule in self._own_rules(facts):
+        for rule in rules:
             answers.add(rule)
         policy = device_policy(inputs.adapters, inputs.config)
         answers.take(self._plugins.plan_firewall(policy, facts), "no installed plugin realises the firewall")
 
     def _own_rules(self, facts: Facts) -> Iterator[Rule]:
-        """While the node's own traffic is better off elsewhere than at the first of its uplinks."""
+        """While the node's own traffic is better off elsewhere than where the kernel sends it by itself: through the
+        first of its uplinks that has a way.
+        """
         for version in DEFAULTS:
-            ways = uplinks(self.inputs.adapters, version)
+            ways = [a for a in uplinks(self.inputs.adapters, version) if _has_way(a, version, facts)]
             chosen = next((a for a in ways if a.label == facts.get(own_route_fact(version))), None)
             if chosen is not None and chosen is not ways[0]:
                 yield Rule(version, PRIORITY_CHOSEN, chosen.table, iif="lo")
@@ -266,6 +270,11 @@ class _Answers:
 
     def add(self, item: Any) -> None:
         self.items.append(Planned(item, CORE))
+
+
+def _has_way(adapter: Adapter, version: int, facts: Facts) -> bool:
+    port = adapter_port(adapter, facts)
+    return port.carrier and any(gateway.version == version for gateway in port.gateways)
 
 
 def _addresses(adapter: Adapter, facts: Facts) -> InstancePort:

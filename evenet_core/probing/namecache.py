@@ -24,7 +24,10 @@ class _Found:
 
 
 class NameCache:
-    """Addresses by name and the way on which they were asked for."""
+    """Addresses by name and the way on which they were asked for.
+
+    Where the servers on one way do not know a name, what they said on another serves: a way that leads there is good.
+    """
 
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._now = now
@@ -52,9 +55,12 @@ class NameCache:
             async with asyncio.timeout(request.timeout):
                 addresses = await host_addresses(host, request.egress, versions)
         except (ProbeError, TimeoutError) as error:
-            if known is None:
+            before = known or next(
+                (found for (name, _, v), found in self._found.items() if (name, v) == key[::2]), None
+            )
+            if before is None:
                 raise _failure(error, host, request) from error
-            addresses = list(known.addresses)
+            addresses = list(before.addresses)
         self._found.pop(key, None)
         self._found[key] = _Found(addresses, self._now())
         while len(self._found) > SIZE:

@@ -312,8 +312,8 @@ class RouteProber:
             selection = self._selections.get(key)
             current = selection.choice.label if selection else route.current
             candidates = [self._candidate(route, self._ports[label]) for label in route.ports if label in self._ports]
-            if route.own and all(candidate.standing >= Standing.SILENT for candidate in candidates):
-                current = ""  # where nobody answers, and maybe nobody ever did, the order of cost is the best guess
+            if route.own and all(candidate.standing >= Standing.UNPROBED for candidate in candidates):
+                current = ""  # where nobody answers, or nobody yet, the order of cost is the best guess
             choice = choose(
                 candidates,
                 current,

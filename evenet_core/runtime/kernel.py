@@ -13,6 +13,7 @@ from evenet_core.linux.address import AddressDriver
 from evenet_core.linux.daemondriver import DaemonDriver
 from evenet_core.linux.files import write_atomic
 from evenet_core.linux.hardware import HardwareMonitor
+from evenet_core.linux.lastword import LastWord
 from evenet_core.linux.link import namespace_key
 from evenet_core.linux.linkdriver import LinkDriver
 from evenet_core.linux.metadata import MetadataDriver, Respond
@@ -66,6 +67,7 @@ class Kernel:
         self._daemons = DaemonDriver(self._run_dir, lambda _: self._suspect("daemon"))
         self._nft = NftDriver(self._run_dir)
         self._metadata = MetadataDriver(respond)
+        self._last_word = LastWord()
         settings = SysctlMonitor(self._seen, lambda: self._suspect("sysctl"))
         core: list[Driver] = [
             self._nft,  # first: its process lists the tables while the others look at the kernel
@@ -101,6 +103,7 @@ class Kernel:
 
     async def close(self) -> None:
         """Close sockets and stop serving; daemons and the kernel's state stay."""
+        self._last_word.close()
         await self._daemons.close()
         self._nft.close()
         await self._metadata.close()

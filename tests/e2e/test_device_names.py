@@ -96,11 +96,17 @@ def test_dns_merge_and_order(site: StartSite, tmp_path: Path) -> None:
     assert [line for line in resolver.splitlines() if line.startswith("nameserver")] == ["nameserver 127.0.0.1"]
     assert lab.succeeds("device", "getent", "ahostsv4", CONTROLLER)
 
+    eventually("all uplinks to be used in their order", lambda: states(lab) == dict.fromkeys(wanted, "answers"))
+
     asked = asked_for(lab, "nobody-knows.example")
 
     assert asked[:2] == ["10.35.4.25", "10.35.7.25"]
     assert {*asked[2:]} == wanted["ethernet0"] | wanted["ethernet1"]
     assert "10.35.3.25" not in asked
+
+
+def states(site: Site) -> dict[str, str]:
+    return {port["label"]: port["state"] for port in site.status()["uplinks"][0]["ports"]}
 
 
 def times(site: Site) -> list[str]:

@@ -23,11 +23,16 @@ def adapter(ifname: str, *servers: str, rank: int = 0, **more: Any) -> Pair:
     return Adapter(label=ifname, ifname=ifname, management=True, rank=rank), has
 
 
-def upstreams(*pairs: Pair) -> list[str]:
-    [daemon] = plan_names(pairs, "")
+def lines(*pairs: Pair, preferred: tuple[str, ...] = ()) -> list[str]:
+    [daemon] = plan_names(pairs, "", preferred)
     assert isinstance(daemon, Daemon)
     [(_, text)] = daemon.reloadable
     return text.splitlines()
+
+
+def upstreams(*pairs: Pair, preferred: tuple[str, ...] = ()) -> list[str]:
+    """Without whoever has the last word."""
+    return [line for line in lines(*pairs, preferred=preferred) if not line.endswith(ADDRESS)]
 
 
 def resolv(*pairs: Pair) -> ResolvConf:
@@ -129,3 +134,16 @@ def test_no_text_of_a_stranger_makes_a_line_of_its_own(domain: str, search: list
     lines = upstreams(adapter("eth0", "192.0.2.1", domain=domain, search=tuple(search)))
 
     assert all(line.startswith("server=") and line.endswith("192.0.2.1@eth0") for line in lines)
+
+
+def test_what_nobody_knows_is_said_at_once_of_every_domain_and_of_all_others() -> None:
+    assert lines(adapter("eth0", "192.0.2.1", domain="plant.test"))[-2:] == [
+        f"server=/plant.test/{ADDRESS}",
+        f"server={ADDRESS}",
+    ]
+
+
+def test_servers_of_the_uplink_that_works_come_first() -> None:
+    wan, lte = adapter("eth0", "192.0.2.1"), adapter("eth1", "192.0.2.2", rank=1)
+    assert upstreams(wan, lte) == ["server=192.0.2.1@eth0", "server=192.0.2.2@eth1"]
+    assert upstreams(wan, lte, preferred=("eth1",)) == ["server=192.0.2.2@eth1", "server=192.0.2.1@eth0"]
