@@ -221,7 +221,8 @@ class Planner:
         first of its uplinks that has a way.
         """
         for version in DEFAULTS:
-            ways = [a for a in uplinks(self.inputs.adapters, version) if _has_way(a, version, facts)]
+            known = uplinks(self.inputs.adapters, version)
+            ways = [a for a in known if _has_way(a, version, facts)] if len(known) > 1 else known
             chosen = next((a for a in ways if a.label == facts.get(own_route_fact(version))), None)
             if chosen is not None and chosen is not ways[0]:
                 yield Rule(version, PRIORITY_CHOSEN, chosen.table, iif="lo")

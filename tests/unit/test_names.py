@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evenet_core.linux.daemon import Daemon, daemon_key
+from evenet_core.linux.lastword import ADDRESS
 from evenet_core.linux.resolvconf import ResolvConf
 from evenet_core.model.adapters import Adapter
 from evenet_core.model.addressing import Addressing

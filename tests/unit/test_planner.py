@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from evenet_core.hookspecs import PluginInfo, hookimpl
+from evenet_core.linux.l3 import PRIORITY_CHOSEN
 from evenet_core.linux.metadata import MetadataService
+from evenet_core.linux.rule import Rule
 from evenet_core.model.adapters import Adapter
 from evenet_core.model.addressing import LeaseSource
-from evenet_core.model.facts import lease_fact, link_fact, route_choice_fact
+from evenet_core.model.facts import lease_fact, link_fact, own_route_fact, route_choice_fact
 from evenet_core.model.instances import AclRule, AppInterface, StaticRoute
 from evenet_core.model.networks import IpSettings
 from evenet_core.model.policy import FirewallPolicy, VifPolicy
@@ -371,9 +373,9 @@ def test_names_are_looked_up_by_management_adapters_that_are_there() -> None:
         daemons: list[Any] = [p.item for p in world.planner.plan(DEVICE, Facts(world.facts)) if p.item.kind == "daemon"]
         return "".join(text for daemon in daemons for _, text in daemon.reloadable)
 
-    assert servers() == "server=192.0.2.53@eth0\n"
+    assert servers() == "server=192.0.2.53@eth0\nserver=127.0.0.153\n"
     assert "device" in world.put({link_fact("eth9"): LINK})
-    assert servers() == "server=192.0.2.53@eth0\nserver=192.0.2.53@eth9\n"
+    assert servers() == "server=192.0.2.53@eth0\nserver=192.0.2.53@eth9\nserver=127.0.0.153\n"
 
 
 # -- an adapter as instances see it -------------------------------------------------------------------
@@ -415,3 +417,27 @@ def test_link_local_addresses_are_no_way_out() -> None:
     adapter = replace(ETH0, addresses=(ip_interface("169.254.7.7/16"), ip_interface("172.22.10.5/24")))
 
     assert adapter_port(adapter, Facts({})).addresses == (ip_interface("172.22.10.5/24"),)
+
+
+# -- the node's own traffic ---------------------------------------------------------------------------
+
+
+def test_own_traffic_is_steered_past_an_uplink_only_while_that_has_a_way() -> None:
+    ip = replace(ETH0.ip, gateway=ip_address("172.23.10.1"))
+    second = replace(ETH1, management=True, cost=5, ip=ip, addresses=(ip_interface("172.23.10.5/24"),))
+    world = World(ETH0, second)
+    world.load()
+
+    def steered() -> list[tuple[int, int]]:
+        items = (wanted.item for wanted in world._fragments.intent.values())
+        return [(i.family, i.table) for i in items if isinstance(i, Rule) and i.priority == PRIORITY_CHOSEN]
+
+    assert steered() == []
+    world.put({own_route_fact(4): "eth1"})
+    assert steered() == [(4, 502)]
+    world.put({link_fact("keth0"): replace(LINK, carrier=False)})
+    assert steered() == [], "the kernel goes on by itself"
+    world.put({link_fact("keth0"): LINK})
+    assert steered() == [(4, 502)]
+    world.put({own_route_fact(4): "eth0"})
+    assert steered() == []
