@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -71,7 +72,7 @@ from evenet_core.runtime.sending import Sending, own_reports, uplinks_of
 from evenet_core.runtime.teardown import left_behind
 from evenet_core.runtime.witness import Witness
 from evenet_core.settings import NodeSettings
-from evenet_core.status import View, status_document, timestamp
+from evenet_core.status import View, status_document, timestamp, verdict_document
 
 if TYPE_CHECKING:
     from evenet_core.probing.proxies import Proxies
@@ -82,6 +83,7 @@ __all__ = ["DEFAULT_RUN_DIR", "DEFAULT_STATE_DIR", "Node"]
 DEFAULT_STATE_DIR = Path("/var/lib/evenet")
 DEFAULT_RUN_DIR = Path("/run/evenet")
 LAST_RESORT_PATIENCE = 60.0  # seconds in which a first config may come
+TRACED = 8  # tests of which every request is remembered
 LEASE_PATIENCE = 5.0  # seconds after which nobody is kept waiting for a lease any longer
 SETTLED = (Phase.COMMITTED, Phase.FAILED, Phase.IDLE)
 
@@ -138,6 +140,7 @@ class Node:
         self._states: tuple[tuple[PortState, ...], list[InstancePort]] | None = None  # as verification knows them
         self._controller_has_name = self.settings.controller.has_name
         self._proxies: Proxies | None = None
+        self._tests: deque[tuple[float, Sequence[PortVerdict]]] = deque(maxlen=TRACED)
         self._looking = False  # a look at the ports is due
 
     # -- life ---------------------------------------------------------------------------------------
@@ -449,7 +452,13 @@ class Node:
     async def test_connectivity(self) -> Sequence[PortVerdict]:
         """Try to reach the controller through every management adapter, side by side."""
         controller = self.settings.controller
-        return await check_all(self._management_ports(), controller.url, controller.ca, self._find_proxies())
+        found = await check_all(self._management_ports(), controller.url, controller.ca, self._find_proxies())
+        self._tests.append((time.time(), found))
+        return found
+
+    def last_tests(self) -> list[dict[str, Any]]:
+        """The last tests of connectivity, request by request; the latest comes last."""
+        return [verdict_document(verdict, at) for at, verdicts in self._tests for verdict in verdicts]
 
     def _find_proxies(self) -> Proxies | None:
         """Made when the first network has any: TLS and HTTP are 12 MB."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,9 +22,18 @@ from evenet_core.planning.hardware import KnownPort, mismatch
 from evenet_core.planning.objects import ObjectId
 from evenet_core.planning.planner import Planner
 from evenet_core.probing.prober import RouteReport
+from evenet_core.probing.verdict import PortVerdict
 from evenet_core.reconciler.facts import Facts
 
-__all__ = ["View", "dpc_list", "dpc_summary", "status_document", "time_of_day", "timestamp"]
+__all__ = [
+    "View",
+    "dpc_list",
+    "dpc_summary",
+    "status_document",
+    "time_of_day",
+    "timestamp",
+    "verdict_document",
+]
 
 
 def timestamp(seconds: float | datetime | None) -> str | None:
@@ -125,6 +134,17 @@ def _phase(state: State) -> str:
             return "none"
         case _:
             return "testing"
+
+
+def verdict_document(verdict: PortVerdict, at: float | None = None) -> dict[str, Any]:
+    """What a test of one port said, and each request of it.
+
+    :param at: when it was, since the epoch
+    """
+    found: dict[str, Any] = {"label": verdict.label, "reason": str(verdict.reason)}
+    found |= {"error": verdict.error or None, "warning": verdict.warning or None}
+    attempts = [{name: value or None for name, value in asdict(attempt).items()} for attempt in verdict.attempts]
+    return found | {"attempts": attempts} | ({"time": timestamp(at)} if at is not None else {})
 
 
 def dpc_list(state: State, outlook: Sequence[str] = ()) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from evenet_core.agent.departure import Departure
 from evenet_core.device.probation import OPERATOR
 from evenet_core.errors import EvenetError
 from evenet_core.node import Node
+from evenet_core.status import verdict_document
 
 __all__ = ["Methods"]
 
@@ -106,10 +107,10 @@ class Methods:
         return {"reverted": self._node.revert_ports()}
 
     async def do_test_connectivity(self) -> Any:
-        return [
-            {"label": v.label, "reason": str(v.reason), "error": v.error or None, "warning": v.warning or None}
-            for v in await self._node.test_connectivity()
-        ]
+        return [verdict_document(verdict) for verdict in await self._node.test_connectivity()]
+
+    async def do_last_tests(self) -> Any:
+        return self._node.last_tests()
 
     async def do_explain(self, name: str) -> Any:
         return self._node.explain(name)

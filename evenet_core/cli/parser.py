@@ -135,6 +135,10 @@ def _insight_commands(commands: Commands) -> None:
     shape.add_argument("--svg", metavar="FILE", help="a picture; - is stdout")
     plugins = _add(commands, "plugins", "insight:plugins", "plugins found and what each is in charge of")
     plugins.add_argument("--list-hooks", action="store_true", help="every hook and who implements it")
+    bundle = _add(
+        commands, "support-bundle", "bundle:support_bundle", "everything needed to help, in a file", json=False
+    )
+    bundle.add_argument("file", type=Path, metavar="FILE", help="a .tar.gz")
     _add(commands, "doctor", "doctor:doctor", "check this machine: tools, kernel features, others in our way")
 
 

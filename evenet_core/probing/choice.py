@@ -64,18 +64,25 @@ class Choice:
 
 
 def choose(
-    candidates: Sequence[Candidate], current: str, now: float, *, cheaper: bool = False, stronger: bool = False
+    candidates: Sequence[Candidate],
+    current: str,
+    now: float,
+    *,
+    cheaper: bool = False,
+    stronger: bool = False,
+    steady: bool = True,
 ) -> Choice:
     """The port for a route that now uses `current` (empty = none yet).
 
-    `cheaper`: prefer lower cost; `stronger`: prefer the stronger cellular signal.
+    `cheaper`: prefer lower cost; `stronger`: prefer the stronger cellular signal; `steady`: of equals the port in use
+    stays, else it is the first in their order.
     """
     if not candidates:
         return Choice("", "no port matches")
     incumbent = next((candidate for candidate in candidates if candidate.label == current), None)
     if incumbent is not None and incumbent.pending:
         return Choice(current, "in use; its probes have not spoken yet")
-    best = _best(candidates, incumbent, cheaper, stronger)
+    best = _best(candidates, incumbent if steady else None, cheaper, stronger)
     at_once = Choice(best.label, _because(best, incumbent, candidates, cheaper))
     if incumbent is None or best is incumbent or best.settled_at <= now:
         return at_once

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from evenet_core.model.values import IPAddress
 from evenet_core.probing.request import Cause, Egress, ProbeError
 from evenet_core.probing.sockets import os_failures
-from evenet_core.probing.targets import host_addresses
-from evenet_core.probing.verdict import PortVerdict, Reason
+from evenet_core.probing.targets import host_addresses, literal
+from evenet_core.probing.verdict import Attempt, PortVerdict, Reason
 from evenet_core.probing.ways import DIRECT, Proxied, Via
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class _Test:
     pairs: Mapping[IPAddress, Sequence[IPAddress]]  # own address: addresses of the host that it can reach
     deadline: float
     via: Via
+    name_ms: float | None  # that the lookup took
 
 
 async def check_all(
@@ -107,27 +108,44 @@ async def check(
     except ProbeError as error:
         return PortVerdict(label=port.label, reason=reason_of([error]), error=str(error))
     failures: list[ProbeError] = []
+    attempts: list[Attempt] = []
     deadline = monotonic() + OVERALL * timeout
     for via in ways:
         try:
             test = await _prepared(port, url, ca, timeout, known, via, deadline)
         except ProbeError as error:
             failures.append(error)
-            if len(ways) == 1:
-                unnamed = error.cause in _UNNAMED and via == DIRECT
-                return PortVerdict(label=port.label, reason=reason_of([error]), error=str(error), unnamed=unnamed)
+            attempts.append(Attempt(via=_proxy(via), error=str(error)))
             continue
         for source in test.pairs:
             try:
-                await _ask(test, source, timeout)
+                attempts.append(await _ask(test, source, timeout))
             except ProbeError as error:
                 failures.append(error)
+                failed = Attempt(via=_proxy(via), source=str(source), name_ms=test.name_ms, error=str(error))
+                attempts.append(failed)
             else:
                 told = (address for targets in test.pairs.values() for address in targets if via == DIRECT)
-                addresses, warning = tuple(dict.fromkeys(told)), _joined(failures)
-                return PortVerdict(label=port.label, reason=Reason.SUCCESS, warning=warning, addresses=addresses)
-    text = f"all attempts to connect to {url} failed: {_joined(failures)}"
-    return PortVerdict(label=port.label, reason=reason_of(failures), error=text)
+                return PortVerdict(
+                    label=port.label,
+                    reason=Reason.SUCCESS,
+                    warning=_joined(failures),
+                    addresses=tuple(dict.fromkeys(told)),
+                    attempts=tuple(attempts),
+                )
+    unasked = len(failures) == 1 and not attempts[0].source
+    text = _joined(failures) if unasked else f"all attempts to connect to {url} failed: {_joined(failures)}"
+    return PortVerdict(
+        label=port.label,
+        reason=reason_of(failures),
+        error=text,
+        unnamed=unasked and failures[0].cause in _UNNAMED and ways[0] == DIRECT,
+        attempts=tuple(attempts),
+    )
+
+
+def _proxy(via: Via) -> str:
+    return str(via) if via != DIRECT else ""
 
 
 async def _ways(port: PortUnderTest, url: str, proxies: Proxies | None) -> Sequence[Via]:
@@ -194,6 +212,7 @@ async def _prepared(  # noqa: PLR0917
     context = tls_context(ca, more) if wanted.tls or via.tls else None
     egress = Egress(port.ifname, port.addresses, port.dns_servers)
     host = via.host or wanted.host
+    began = monotonic()
     with os_failures(f"name {host} on {port.ifname}"):
         async with asyncio.timeout(limit):
             versions = sorted({source.version for source in _sources(port)})
@@ -202,10 +221,11 @@ async def _prepared(  # noqa: PLR0917
     pairs = {source: targets for source, targets in pairs.items() if targets}
     if not pairs:
         raise ProbeError(Cause.NO_SOURCE, f"interface {port.ifname}: no IP address that could reach {host}")
-    return _Test(wanted, context, egress, pairs, deadline, via)
+    asked = not known and literal(host) is None
+    return _Test(wanted, context, egress, pairs, deadline, via, _ms(monotonic() - began) if asked else None)
 
 
-async def _ask(test: _Test, source: IPAddress, limit: float) -> None:
+async def _ask(test: _Test, source: IPAddress, limit: float) -> Attempt:
     """:raises ProbeError: no answer from here that is a success."""
     from evenet_core.probing.http import SUCCESS, get  # noqa: PLC0415
 
@@ -221,6 +241,20 @@ async def _ask(test: _Test, source: IPAddress, limit: float) -> None:
         cause = Cause.SERVER_ERROR if reply.status in SERVER_ERRORS else Cause.STATUS
         where = f"{test.url.host} ({reply.address}) from {source} on {test.egress.ifname}"
         raise ProbeError(cause, f"{where}: HTTP status {reply.status}")
+    return Attempt(
+        via=_proxy(test.via),
+        source=str(source),
+        address=str(reply.address),
+        name_ms=test.name_ms,
+        tcp_ms=_ms(reply.times.tcp),
+        tls_ms=_ms(reply.times.tls) if test.url.tls else None,
+        http_ms=_ms(reply.times.http),
+        status=reply.status,
+    )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 1)
 
 
 def _joined(failures: Sequence[ProbeError]) -> str:

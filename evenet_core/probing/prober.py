@@ -320,6 +320,7 @@ class RouteProber:
                 now,
                 cheaper=route.prefer_lower_cost,
                 stronger=route.prefer_stronger_signal,
+                steady=not route.own,  # what runs stays where it is anyway
             )
             if selection is None or selection.choice.label != choice.label:
                 self._selections[key] = _Selection(choice, now)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from evenet_core.model.values import IPAddress
 
-__all__ = ["PortVerdict", "Reason"]
+__all__ = ["Attempt", "PortVerdict", "Reason"]
 
 
 class Reason(StrEnum):
@@ -20,6 +20,21 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request of a test, or why there was none. Times in milliseconds."""
+
+    via: str = ""  # the proxy; empty = directly
+    source: str = ""  # own address
+    address: str = ""  # that answered
+    name_ms: float | None = None
+    tcp_ms: float | None = None
+    tls_ms: float | None = None
+    http_ms: float | None = None
+    status: int | None = None  # of HTTP
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortVerdict:
     """What the test of one port said; nothing of any other port went into it."""
 
@@ -29,6 +44,7 @@ class PortVerdict:
     warning: str = ""
     addresses: tuple[IPAddress, ...] = ()  # of the controller, as the port's own name servers told them
     unnamed: bool = False  # they answered that they do not know it
+    attempts: tuple[Attempt, ...] = field(default=(), compare=False)  # in their order
 
     @property
     def good(self) -> bool:

@@ -139,3 +139,14 @@ def result(site: Site, label: str) -> dict[str, Any]:
 
 def told(results: list[dict[str, Any]], label: str) -> dict[str, Any]:
     return next(one for one in results if one["label"] == label)
+
+
+def test_a_bundle_for_support_holds_what_helps_and_no_secret(lab: Site) -> None:
+    lab.exec("device", "evenet", "test-connectivity")
+    lab.exec("device", "evenet", "support-bundle", "/run/bundle.tar.gz")
+    listed = lab.exec("device", "tar", "tzvf", "/run/bundle.tar.gz").stdout
+    for part in ("status.json", "events.json", "last_tests.json", "firewall.txt", "rules.txt", "version"):
+        assert f"bundle/{part}" in listed
+    assert lab.exec("device", "stat", "-c", "%a", "/run/bundle.tar.gz").stdout == "600\n"
+    tests = lab.exec("device", "tar", "xzOf", "/run/bundle.tar.gz", "bundle/last_tests.json").stdout
+    assert '"tls_ms"' in tests
