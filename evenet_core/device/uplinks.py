@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from evenet_core.model.values import IPAddress
+from evenet_core.probing.ways import Proxied
 
 __all__ = ["Uplink", "candidates"]
 
@@ -29,6 +30,7 @@ class Uplink:
     cost: int = 0
     addresses: tuple[IPAddress, ...] = ()
     dns: tuple[IPAddress, ...] = ()
+    proxied: Proxied | None = None  # what its network says of proxies
     works: bool = True  # its probes do not say otherwise
     latency: float | None = None  # seconds, where it is known
 

@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -49,6 +50,8 @@ class ExplicitProxy:
         self._lookup = lookup
         self._outside = ssl.create_default_context(cafile=str(trusted))
         self._inside: dict[str, ssl.SSLContext] = {}
+        self._servers: list[asyncio.Server] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         if endpoint.ca:
             write_atomic(directory / "ca.pem", endpoint.ca.encode(), sync=False)
             write_atomic(directory / "ca.key", endpoint.ca_key.encode(), sync=False)
@@ -62,13 +65,23 @@ class ExplicitProxy:
             if number:
                 context = self._certified(self._endpoint.fqdn) if tls else None
 
-                def accepted(
-                    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, secure: bool = secure
-                ) -> Awaitable[None]:
-                    return self._serve(reader, writer, secure=secure)
-
+                accepted = partial(self._accepted, secure)
                 for listener in listen(self._namespace, number):
-                    await asyncio.start_server(accepted, sock=listener, ssl=context, limit=HEAD_LIMIT)
+                    server = await asyncio.start_server(accepted, sock=listener, ssl=context, limit=HEAD_LIMIT)
+                    self._servers.append(server)
+
+    async def stop(self) -> None:
+        """Connections end at once."""
+        for server in self._servers:
+            server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accepted(self, secure: bool, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer, secure=secure))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _certified(self, host: str) -> ssl.SSLContext:
         """TLS as a server that claims to be this host."""

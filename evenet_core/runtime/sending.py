@@ -42,6 +42,7 @@ def uplinks_of(adapters: Iterable[Adapter], ports: Ports, reports: Sequence[Rout
                     cost=adapter.cost,
                     addresses=port.addresses if port.carrier and not port.error else (),
                     dns=port.dns_servers,
+                    proxied=port.proxied,
                     works=works,
                     latency=latency,
                 )

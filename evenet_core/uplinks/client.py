@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ssl import SSLContext
 
 import h11
 
@@ -99,7 +100,7 @@ class Uplinks:
         """
         try:
             async with asyncio.timeout(timeout):
-                return await self._connector.connect(host, port, max_cost=max_cost)
+                return await self._connector.connect(Url(host, port, "/", tls=True), max_cost=max_cost)
         except TimeoutError:
             raise UplinkError(f"{host} port {port}: no uplink brought a connection within {timeout:g} s") from None
 
@@ -140,18 +141,16 @@ class Uplinks:
 
         :raises UplinkError: none does.
         """
-        context = tls_context(self._ca) if asked.url.tls else None
         without: set[str] = set()
         failures: list[str] = []
         while True:
             try:
-                connection = await self._connector.connect(
-                    asked.url.host, asked.url.port, max_cost=asked.max_cost, without=without
-                )
+                connection = await self._connector.connect(asked.url, max_cost=asked.max_cost, without=without)
             except UplinkError as error:
                 raise UplinkError("; ".join(failures) or str(error)) from error
             exchange = Exchange(asked.url, connection)
             try:
+                context = self._context(connection.uplink) if asked.url.tls else None
                 return exchange, await exchange.ask(asked.method, asked.headers, asked.body, context)
             except ProbeError as error:
                 exchange.close()
@@ -162,6 +161,11 @@ class Uplinks:
             except BaseException:
                 exchange.close()
                 raise
+
+    def _context(self, uplink: Uplink) -> SSLContext:
+        """The authorities of an uplink's proxies count for that uplink alone."""
+        proxy = uplink.proxied.proxy if uplink.proxied is not None else None
+        return tls_context(self._ca, proxy.ca_pem if proxy is not None else ())
 
     async def request(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -12,10 +11,13 @@ from typing import Protocol
 from evenet_core.device.uplinks import LEAST_PATIENCE, Uplink, candidates
 from evenet_core.errors import EvenetError
 from evenet_core.model.values import IPAddress
+from evenet_core.probing.http import Url, proxied, tls_context
+from evenet_core.probing.proxies import Proxies
 from evenet_core.probing.request import Cause, Egress, ProbeError
 from evenet_core.probing.sockets import os_failures
 from evenet_core.probing.targets import host_addresses
 from evenet_core.probing.tcp import connect
+from evenet_core.probing.ways import DIRECT, Via
 
 __all__ = ["Connection", "Connector", "Told", "UplinkError"]
 
@@ -39,12 +41,16 @@ class Told(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A connected, non-blocking socket. Whoever has it closes it."""
+    """A connection to a host, or to the proxy that is to ask it. Whoever has it closes it."""
 
-    sock: socket.socket
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
     uplink: Uplink
-    source: IPAddress
     address: IPAddress
+    via: Via
+
+    def close(self) -> None:
+        self.writer.transport.abort()
 
 
 class Connector:
@@ -56,10 +62,12 @@ class Connector:
     def __init__(self, uplinks: Callable[[], Sequence[Uplink]], told: Told) -> None:
         self._uplinks = uplinks
         self._told = told
+        self._proxies = Proxies()
         self._turn = 0
 
-    async def connect(self, host: str, port: int, *, max_cost: int, without: Collection[str] = ()) -> Connection:
+    async def connect(self, url: Url, *, max_cost: int, without: Collection[str] = ()) -> Connection:
         """
+        :param url: what is to be asked: for https the connection leads to the host itself, through the proxy's tunnel
         :param without: labels of uplinks that are not to be used
         :raises UplinkError: by none.
         """
@@ -67,8 +75,10 @@ class Connector:
         usable = [uplink for uplink in self._uplinks() if uplink.label not in without]
         ways = candidates(usable, max_cost=max_cost, turn=self._turn)
         if not ways:
-            raise UplinkError(f"there is no uplink to reach {host} through: none has an address and costs {max_cost}")
-        tries = [(way.patience, lambda way=way: self._through(way, host, port)) for way in ways]
+            raise UplinkError(
+                f"there is no uplink to reach {url.host} through: none has an address and costs {max_cost}"
+            )
+        tries = [(way.patience, lambda way=way: self._through(way, url)) for way in ways]
         try:
             connection, before = await staggered(tries)
         except ProbeError as error:
@@ -79,12 +89,28 @@ class Connector:
             self._told.doubt(way.ifname)
         return connection
 
-    async def _through(self, way: Uplink, host: str, port: int) -> Connection:
+    async def _through(self, way: Uplink, url: Url) -> Connection:
+        """By the first of the uplink's ways that leads there: directly, or through a proxy.
+
+        :raises ProbeError: none does.
+        """
+        egress = Egress(way.ifname, way.addresses, way.dns)
+        given = way.proxied
+        ways = await self._proxies.ways(given, url, egress) if given is not None else [DIRECT]
+        failures: list[ProbeError] = []
+        for via in ways:
+            try:
+                return await self._by(via, way, url, egress)
+            except ProbeError as error:
+                failures.append(error)
+        raise ProbeError(failures[0].cause, "; ".join(map(str, failures)))
+
+    async def _by(self, via: Via, way: Uplink, url: Url, egress: Egress) -> Connection:
         """
         :raises ProbeError: it does not lead there.
         """
-        egress = Egress(way.ifname, way.addresses, way.dns)
-        where = f"{host} through {way.label}"
+        host, port = via.host or url.host, via.port or url.port
+        where = f"{url.host} through {way.label}{f', {via}' if via != DIRECT else ''}"
         with os_failures(where):
             async with asyncio.timeout(NAME_LIMIT):
                 versions = sorted({address.version for address in way.addresses})
@@ -98,8 +124,17 @@ class Connector:
             with os_failures(where):
                 async with asyncio.timeout(CONNECT_LIMIT):
                     sock = await connect(egress, source, address, port)
-            self._told.answered(way.ifname, address.version, monotonic() - started)
-            return Connection(sock, way, source, address)
+                    self._told.answered(way.ifname, address.version, monotonic() - started)
+                    reader, writer = await asyncio.open_connection(sock=sock)
+                    connection = Connection(reader, writer, way, address, via)
+                    try:
+                        if via != DIRECT:
+                            context = tls_context() if via.tls else None
+                            await proxied(url, reader, writer, via, context, where)
+                    except BaseException:
+                        connection.close()
+                        raise
+            return connection
 
         tries = [(LEAST_PATIENCE, lambda pair=pair: to(*pair)) for pair in pairs[:MOST_ADDRESSES]]
         connection, _ = await staggered(tries)
@@ -140,4 +175,4 @@ async def _abandon(running: Collection[asyncio.Task[Connection]]) -> None:
         task.cancel()
     for late in await asyncio.gather(*running, return_exceptions=True):
         if isinstance(late, Connection):
-            late.sock.close()
+            late.close()

@@ -12,6 +12,7 @@ from evenet_core import __version__
 from evenet_core.probing.http import HEAD_LIMIT, Url, tls_failures
 from evenet_core.probing.request import Cause, ProbeError
 from evenet_core.probing.sockets import os_failures
+from evenet_core.probing.ways import DIRECT
 from evenet_core.uplinks.connecting import Connection
 
 __all__ = ["Exchange"]
@@ -29,7 +30,6 @@ class Exchange:
         self.where = f"{url.host} ({connection.address}) through {connection.uplink.label}"
         self.uplink = connection.uplink.label
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.sent = False  # the server may have seen the request
 
     async def ask(
@@ -41,8 +41,7 @@ class Exchange:
         """
         with os_failures(self.where), tls_failures(self.where):
             async with asyncio.timeout(HTTP_LIMIT):
-                reader, writer = await asyncio.open_connection(sock=self._connection.sock)
-                self._streams = reader, writer
+                writer = self._connection.writer
                 if context is not None:
                     await writer.start_tls(context, server_hostname=self._url.host)
                 self.sent = True
@@ -61,7 +60,9 @@ class Exchange:
         if body or method in {"POST", "PUT", "PATCH"}:
             own.append(("Content-Length", str(len(body))))
         own = [(name, value) for name, value in own if name.lower() not in given]
-        head = h11.Request(method=method, target=self._url.target, headers=[*own, *headers])
+        whole = self._connection.via != DIRECT and not self._url.tls  # a proxy wants to know where to
+        target = str(self._url) if whole else self._url.target
+        head = h11.Request(method=method, target=target, headers=[*own, *headers])
         return [head, *([h11.Data(data=body)] if body else []), h11.EndOfMessage()]
 
     async def parts(self) -> AsyncIterator[bytes]:
@@ -74,17 +75,13 @@ class Exchange:
                 yield bytes(event.data)
 
     async def _next(self) -> object:
-        assert self._streams is not None
         try:
             while (event := self._http.next_event()) is h11.NEED_DATA:
                 async with asyncio.timeout(HTTP_LIMIT):
-                    self._http.receive_data(await self._streams[0].read(PART))
+                    self._http.receive_data(await self._connection.reader.read(PART))
         except h11.ProtocolError as error:
             raise ProbeError(Cause.PROTOCOL, f"{self.where}: no HTTP as it should be: {error}") from error
         return event
 
     def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].transport.abort()
-        else:
-            self._connection.sock.close()
+        self._connection.close()

@@ -107,16 +107,15 @@ async def _answer(writer: asyncio.StreamWriter, status: int, words: str) -> None
 
 async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: Connection) -> None:
     """Bytes both ways, until both ends have nothing more to say."""
-    far_reader, far_writer = await asyncio.open_connection(sock=connection.sock)
     try:
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         async with asyncio.TaskGroup() as group:
-            group.create_task(_pump(reader, far_writer))
-            group.create_task(_pump(far_reader, writer))
+            group.create_task(_pump(reader, connection.writer))
+            group.create_task(_pump(connection.reader, writer))
     except* OSError:
         pass
     finally:
-        far_writer.transport.abort()
+        connection.close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -6,12 +6,18 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evenet_core.device.uplinks import Uplink as Way
+from evenet_core.lab.model import Endpoint, EndpointKind
+from evenet_core.lab.proxy import ExplicitProxy
+from evenet_core.model.networks import Proxy, ProxyProtocol, ProxyServer
+from evenet_core.model.values import IPAddress
+from evenet_core.probing.ways import Proxied
 from evenet_core.uplinks import UplinkError, Uplinks
 from evenet_core.uplinks.proxy import ConnectProxy
 from tests.support.authority import Authority
@@ -45,13 +51,21 @@ class Site:
         self.ports = ports
         self.told = Told()
         self.costs = [0, 0]
+        self.proxied: Proxied | None = None  # of eth0
         self.seen: list[list[tuple[str, str]]] = [[], []]
         self.context = authority.server(f"DNS:{NAME}")
         self.client = Uplinks(self.ways, self.told, authority.pem)
 
     def ways(self) -> list[Way]:
         return [
-            Way(label=port.ifname, ifname=port.ifname, cost=cost, addresses=port.addresses, dns=port.servers)
+            Way(
+                label=port.ifname,
+                ifname=port.ifname,
+                cost=cost,
+                addresses=port.addresses,
+                dns=port.servers,
+                proxied=self.proxied if port is self.ports[0] else None,
+            )
             for port, cost in zip(self.ports, self.costs, strict=True)
         ]
 
@@ -220,6 +234,30 @@ def test_what_is_deferred_arrives_when_somebody_answers(site: Site, monkeypatch:
                 await asyncio.sleep(0.01)
         assert len(site.seen[1]) == 1
         await site.client.stop()
+
+    run_story(story())
+
+
+def test_a_network_with_a_proxy_is_left_through_it_and_by_another_uplink_when_it_is_dead(
+    site: Site, tmp_path: Path, authority: Authority
+) -> None:
+    async def names(name: str) -> list[IPAddress]:
+        return [ip_address(CONTROLLER[4])] if name == NAME else []
+
+    async def story() -> None:
+        for number in (0, 1):
+            await site.serve(number)
+        site.costs = [0, 5]
+        router = site.ports[0].router[4]
+        servers = ProxyServer(protocol=ProxyProtocol.HTTPS, server=router, port=9091)
+        site.proxied = Proxied(Proxy(servers=(servers,)))
+        assert await site.get() == "via 1", "nobody listens there yet, and nothing leaves but through it"
+        endpoint = Endpoint(label="proxy", kind=EndpointKind.EXPLICIT_PROXY, https_port=9091)
+        proxy = ExplicitProxy(endpoint, site.ports[0]._namespace, tmp_path, names, Path(authority.pem))
+        await proxy.start()
+        assert await site.get() == "via 0"
+        await proxy.stop()
+        assert site.seen[0][0][0] == CONTROLLER[4]  # the proxy asked
 
     run_story(story())
 
