@@ -132,6 +132,7 @@ class Node:
             use=self._use,
             test=self.test_connectivity,
             changed=self._verified,
+            required=self.settings.controller.required_uplinks,
         )
         self._contact = Contact(self.journal, self.plugins.disconnected)
         self._ready = False  # facts are complete and planned: from now on every change of a fact counts
@@ -452,7 +453,9 @@ class Node:
     async def test_connectivity(self) -> Sequence[PortVerdict]:
         """Try to reach the controller through every management adapter, side by side."""
         controller = self.settings.controller
-        found = await check_all(self._management_ports(), controller.url, controller.ca, self._find_proxies())
+        found = await check_all(
+            self._management_ports(), controller.url, controller.ca, self._find_proxies(), controller.console
+        )
         self._tests.append((time.time(), found))
         return found
 

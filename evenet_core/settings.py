@@ -5,6 +5,8 @@ A YAML file, by default /etc/evenet/settings.yaml; every key may be left out (do
     controller:
       url: https://controller.example.com/api/v2/edgedevice/ping
       ca: /etc/evenet/ca.pem            # PEM file; default: the system's authorities
+      console: https://10.1.1.1/ping    # a local operator's console, asked before the controller: where there is none
+      required_uplinks: 1               # how many must reach either for a config to be good
     app_namespaces: /run/netns/{app}    # apps are network namespaces, mounted there as ip-netns(8) does;
                                         # empty: a hypervisor brings the interfaces
     resolv_conf: /etc/resolv.conf       # empty: names are not evenet's business here
@@ -32,6 +34,7 @@ __all__ = ["DEFAULT_PATH", "Controller", "NodeSettings", "load_settings"]
 DEFAULT_PATH = Path("/etc/evenet/settings.yaml")
 MAX_BYTES = 65536
 HIGHEST_PORT = 65535
+MOST_UPLINKS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,10 +43,14 @@ class Controller:
 
     url: str = ""
     ca: str = ""
+    console: str = ""
+    required_uplinks: int = 1
 
     @property
     def has_name(self) -> bool:
-        """Whether it is known by a name that has to be looked up."""
+        """Whether it is known by a name that has to be looked up; where a console is asked first, no name may be."""
+        if self.console:
+            return False
         host = urlsplit(self.url).hostname or ""
         return bool(host) and not _is_address(host)
 
@@ -116,6 +123,8 @@ class _Reader:
             controller=Controller(
                 url=self._url("controller.url", controller.get("url", "")),
                 ca=self._path("controller.ca", controller.get("ca", "")),
+                console=self._url("controller.console", controller.get("console", "")),
+                required_uplinks=self._count("controller.required_uplinks", controller.get("required_uplinks", 1)),
             ),
             app_namespaces=self._namespaces("app_namespaces", top.get("app_namespaces", "")),
             resolv_conf=self._path("resolv_conf", top.get("resolv_conf", NodeSettings().resolv_conf)),
@@ -154,6 +163,12 @@ class _Reader:
         if not isinstance(value, bool):
             self._problem(path, "is neither true nor false", "write one of them")
         return value is True
+
+    def _count(self, path: str, value: Any) -> int:
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_UPLINKS:
+            return value
+        self._problem(path, "is no number of uplinks", f"write one from 1 to {MOST_UPLINKS}")
+        return 1
 
     def _port(self, path: str, value: Any) -> int:
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= HIGHEST_PORT:

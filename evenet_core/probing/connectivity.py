@@ -7,7 +7,7 @@ other ports do or fail to do cannot be seen from here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PortUnderTest", "check", "check_all", "reason_of"]
 
+CONSOLE_TIMEOUT = 5.0  # seconds: it is near
 TIMEOUT = 15.0  # seconds; EVE: `timer.port.timeout`
 OVERALL = 3  # times the timeout: what all addresses of a port may take together
 SERVER_ERRORS = range(500, 512)
@@ -64,13 +65,37 @@ class _Test:
 
 
 async def check_all(
-    ports: Sequence[PortUnderTest], url: str = "", ca: str = "", proxies: Proxies | None = None
+    ports: Sequence[PortUnderTest], url: str = "", ca: str = "", proxies: Proxies | None = None, console: str = ""
 ) -> list[PortVerdict]:
     """Test all ports, side by side.
 
     The node's resolver asks the servers of all ports, one after the other: a port whose own servers do not know the
     controller, but lead to it, is good with a warning.
+
+    :param console: URL of a local operator's console, which is asked first; a port that leads there is good
     """
+    local = await asyncio.gather(*(_asks_console(port, console, ca) for port in ports)) if console else []
+    found = {verdict.label: verdict for verdict in local if verdict.good or not url}
+    others = await _check_all([port for port in ports if port.label not in found], url, ca, proxies)
+    tested = found | {verdict.label: verdict for verdict in others}
+    return [tested[port.label] for port in ports]
+
+
+async def _asks_console(port: PortUnderTest, console: str, ca: str) -> PortVerdict:
+    """Good if the console answers at all: that it does not know this node is no fault of the network."""
+    failures: list[ProbeError] = []
+    try:
+        _look(port)
+        test = await _prepared(port, console, ca, CONSOLE_TIMEOUT, (), DIRECT, monotonic() + OVERALL * CONSOLE_TIMEOUT)
+        for source in test.pairs:
+            attempt = await _ask(test, source, CONSOLE_TIMEOUT, good=range(200, 500))
+            return PortVerdict(label=port.label, reason=Reason.SUCCESS, attempts=(attempt,))
+    except ProbeError as error:
+        failures.append(error)
+    return PortVerdict(label=port.label, reason=reason_of(failures), error=_joined(failures))
+
+
+async def _check_all(ports: Sequence[PortUnderTest], url: str, ca: str, proxies: Proxies | None) -> list[PortVerdict]:
     verdicts = await asyncio.gather(*(check(port, url, ca, proxies=proxies) for port in ports))
     known = next((verdict.addresses for verdict in verdicts if verdict.good and verdict.addresses), ())
     unnamed = [i for i, verdict in enumerate(verdicts) if verdict.unnamed] if known else []
@@ -225,7 +250,7 @@ async def _prepared(  # noqa: PLR0917
     return _Test(wanted, context, egress, pairs, deadline, via, _ms(monotonic() - began) if asked else None)
 
 
-async def _ask(test: _Test, source: IPAddress, limit: float) -> Attempt:
+async def _ask(test: _Test, source: IPAddress, limit: float, good: Container[int] | None = None) -> Attempt:
     """:raises ProbeError: no answer from here that is a success."""
     from evenet_core.probing.http import SUCCESS, get  # noqa: PLC0415
 
@@ -237,7 +262,7 @@ async def _ask(test: _Test, source: IPAddress, limit: float) -> Attempt:
         if test.via != DIRECT and error.cause is Cause.REFUSED:  # by the proxy, not by the controller
             raise ProbeError(Cause.PROXY, str(error)) from error
         raise
-    if reply.status not in SUCCESS:
+    if reply.status not in (SUCCESS if good is None else good):
         cause = Cause.SERVER_ERROR if reply.status in SERVER_ERRORS else Cause.STATUS
         where = f"{test.url.host} ({reply.address}) from {source} on {test.egress.ifname}"
         raise ProbeError(cause, f"{where}: HTTP status {reply.status}")

@@ -55,11 +55,12 @@ class Dpcs:
         use: Callable[[], None],
         test: Callable[[], Awaitable[Sequence[PortVerdict]]],
         changed: Callable[[], None],
+        required: int = 1,
     ) -> None:
         self._memory, self._ledger, self._journal = memory, ledger, journal
         self._use, self._told = use, changed
         self._verifier = Verifier(State(), use=self._in_use, test=test, changed=self._verified)
-        self._adjusted = Adjusted(timers=Timers())
+        self._adjusted = Adjusted(timers=Timers(), required=required)
         self._local = LocalChanges()
         self._silent = False
         self._effective: _Effective | None = None

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from evenet_core.probing import resolve
-from evenet_core.probing.connectivity import PortUnderTest, check
+from evenet_core.probing.connectivity import PortUnderTest, check, check_all
 from evenet_core.probing.verdict import PortVerdict, Reason
 from tests.support.authority import Authority
 from tests.support.uplinks import CONTROLLER, NAME, OK, Uplink, uplinks
@@ -266,3 +266,21 @@ def test_what_cannot_be_tested_is_a_failure_with_the_reason(wan: Uplink, url: st
     assert found.reason is Reason.FAILURE
     assert words in found.error
     assert "secret" not in found.error
+
+
+# -- a local operator's console ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("status", "good"), [(200, True), (404, True), (503, True), (None, False)])
+def test_a_console_that_answers_is_as_good_as_the_controller(wan: Uplink, status: int | None, good: bool) -> None:
+    async def main() -> list[PortVerdict]:
+        if status is None:
+            wan.lose_controller()
+        else:
+            await wan.serve(f"HTTP/1.1 {status} x\r\nContent-Length: 0\r\n\r\n".encode(), port=80)
+        port = PortUnderTest(label="uplink0", ifname=wan.ifname, addresses=(ip_address(wan.own[4]),))
+        console = f"http://{CONTROLLER[4]}/ping"
+        found = await check_all([port], "https://nowhere.test/", console=console)
+        return [*found, *await check_all([port], console=console)]
+
+    assert [found.good for found in asyncio.run(main())] == [good, good]

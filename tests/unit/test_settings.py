@@ -96,7 +96,7 @@ def test_names_may_be_left_to_somebody_else(file: Path) -> None:
             "contoller: is not known; one of app_namespaces, connect_proxy, controller, last_resort, plugins, "
             "resolv_conf, time_sources",
         ),
-        ("controller: {uri: x}", "controller.uri: is not known; one of ca, url"),
+        ("controller: {uri: x}", "controller.uri: is not known; one of ca, console, required_uplinks, url"),
         ("controller: https://c.test/", "controller: is no group of settings; write them below it, indented"),
         ("controller: {url: 5}", "controller.url: is no text; write one, in quotes if need be"),
         ("controller: {url: c.test}", "controller.url: 'c.test' is no http or https URL; write https://HOST/PATH"),
