@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.appnetworks import measure_evenet, measure_hand
 from benchmarks.arena import in_arena
+from benchmarks.failing import FAILURES, LIMIT, MANAGERS, measure_failing
 from benchmarks.idling import NETWORK_MANAGER, measure_idle, measure_idle_network_manager
 from benchmarks.kernelitems import measure_items, measure_items_by_hand
 from benchmarks.manyitems import measure_observation, measure_one_route
@@ -40,6 +41,7 @@ def main() -> None:
     one_route()
     restart()
     idle()
+    failing()
     say("Starting, whole process:")
     for name, seconds in measure_starting().items():
         say(f"  {name:32} {seconds * 1000:8.1f} ms")
@@ -62,6 +64,18 @@ def compare(size: tuple[int, int], names: Sequence[str]) -> None:
         one_more = f"{median(extra) * 1000:7.1f} ms {max(extra) * 1000:7.1f} ms" if extra else f"{'-':>10} {'-':>10}"
         each = whole / instances / apps * 1000
         say(f"  {name:30} {whole:8.2f} s {each:7.2f} ms {whole / hand:8.2f} {one_more}")
+    say("")
+
+
+def failing() -> None:
+    """How long the node's own traffic is cut off when its better uplink fails."""
+    say("Two uplinks, the better one fails; until a connection goes over the other one:")
+    say(f"  {'':30} {' '.join(f'{failure:>12}' for failure in FAILURES)}")
+    for name in MANAGERS:
+        if name != "NetworkManager" or NETWORK_MANAGER.exists():
+            tries = [in_arena(lambda n=name, f=failure: measure_failing(n, f)) for failure in FAILURES]  # type: ignore[misc]
+            told = [f"{run['seconds']:10.2f} s" if run["seconds"] < LIMIT else f"over {LIMIT:5.0f} s" for run in tries]
+            say(f"  {name:30} {' '.join(told)}")
     say("")
 
 
