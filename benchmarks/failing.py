@@ -170,7 +170,7 @@ def _network_manager() -> Iterator[None]:
 @contextmanager
 def _dhcpcd() -> Iterator[None]:
     _without_udev()
-    lines = ["noipv6", "nohook resolv.conf, hostname, timesyncd"]
+    lines = ["nodev", "noipv6", "nohook resolv.conf, hostname, timesyncd"]
     for number, (name, (address, gateway)) in enumerate(SIDES.items()):
         metric = 100 * (number + 1)
         lines += [

@@ -62,7 +62,7 @@ def collect_less_often() -> None:
     """Items and values of the config live long and hold no cycles: to look at all of them again and again, as
     Python does by default, costs a tenth of the time in which a large node comes up.
     """
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(10_000, 50, 20)
 
 
 async def run_agent(options: AgentOptions) -> list[str]:

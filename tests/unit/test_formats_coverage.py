@@ -47,6 +47,7 @@ scepChallengePassword caCertPem csrProfile commonName keyType
 ACTED_TEXT = """
 evenet owner timestamp settings other ports[].label ports[].kind ports[].interface ports[].pci ports[].usb
 ports[].printed_label ports[].use ports[].group ports[].parent_group networks[].name networks[].ip networks[].mtu
+networks[].proxy
 adapters[].label adapters[].lower adapters[].network adapters[].uplink adapters[].address adapters[].cost
 adapters[].labels network_instances[].name network_instances[].uuid network_instances[].type
 network_instances[].active network_instances[].port network_instances[].family network_instances[].subnet

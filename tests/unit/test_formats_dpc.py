@@ -251,7 +251,6 @@ def test_what_is_not_supported_is_named_once() -> None:
 
     assert [str(notice) for notice in found.notices] == [
         "Ports[0].PNAC.Enabled: 802.1X is not yet supported (and 1 more like it)",
-        "Ports[0]: proxies are not yet supported: the node connects directly (and 1 more like it)",
     ]
 
 

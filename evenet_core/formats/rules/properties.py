@@ -16,7 +16,7 @@ _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 FLAGS = ("debug.disable.dhcp.all-ones.netmask", "app.enable.tcp.mss.clamping")
 SWITCHES = ("network.fallback.any.eth",)  # `enabled` or `disabled`
-ACTED_ON = frozenset((*TIMERS, *FLAGS, *SWITCHES))
+ACTED_ON = frozenset((*TIMERS, *FLAGS, *SWITCHES, "network.download.max.cost"))
 # Of networking, understood, and without effect so far; with the value that says how evenet behaves.
 NOT_YET: Mapping[str, str] = {
     "timer.port.timeout": "",
@@ -26,7 +26,6 @@ NOT_YET: Mapping[str, str] = {
     "timer.dial.timeout": "",
     "timer.ntpsources.interval": "",
     "timer.lps.network.interval": "",
-    "network.download.max.cost": "",
     "network.switch.enable.arpsnoop": "false",
     "network.local.legacy.mac.address": "false",
     "dhcp.enable.vendorclassid": "true",
