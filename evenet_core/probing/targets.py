@@ -63,7 +63,10 @@ async def first_answer(request: ProbeRequest, ask: Ask) -> float:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    raise failure or ProbeError(Cause.OTHER, f"nothing to ask on {egress.ifname}")
+    try:
+        raise failure or ProbeError(Cause.OTHER, f"nothing to ask on {egress.ifname}")
+    finally:
+        failure = None  # which refers to this frame: a circle for each probe that fails
 
 
 async def _pairs(request: ProbeRequest) -> list[tuple[IPAddress, IPAddress]]:
