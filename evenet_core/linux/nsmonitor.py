@@ -6,10 +6,10 @@ The kernel tells that some mount changed (poll(2) of /proc/PID/mountinfo); which
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import select
 from collections.abc import AsyncIterator
-from pathlib import PurePath
 
 from evenet_core.model.facts import namespace_fact
 from evenet_core.reconciler.facts import FULL_PICTURE, FactChange
@@ -63,6 +63,6 @@ def mounted_namespaces(mounts: str, directory: str) -> dict[str, str]:
             continue
         fields = line.split(" ")
         root, path = fields[3], _ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[4])
-        if root.startswith("net:[") and str(PurePath(path).parent) == directory:
+        if root.startswith("net:[") and os.path.dirname(path) == directory:
             found[path] = root[5:-1]
     return found

@@ -1,8 +1,9 @@
-"""What /proc tells of a process. Loads nothing, for those who are in a hurry."""
+"""What /proc tells of a process. Loads nothing, for those who are in a hurry.
+
+Plain paths: of each part of a `Path` Python keeps the text, and pids are ever new.
+"""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 __all__ = ["process_name", "start_time"]
 
@@ -15,7 +16,8 @@ def start_time(pid: int) -> str:
     Together with the pid it tells a process from a later one with the same pid.
     """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
     except OSError:
         return ""
     fields = stat[stat.rindex(b")") + 2 :].split()
@@ -27,7 +29,8 @@ def process_name(pid: int) -> str:
     if not 0 < pid <= LARGEST_PID:
         return ""
     try:
-        name = Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+        with open(f"/proc/{pid}/comm", errors="replace") as file:
+            name = file.read().strip()
     except OSError:
         return f"pid {pid}"
     return f"{name} (pid {pid})"
