@@ -139,6 +139,7 @@ class Node:
         self._used_at = -LEASE_PATIENCE  # when a DPC came into use, by the event loop's clock
         self._change = asyncio.Event()
         self._states: tuple[tuple[PortState, ...], list[InstancePort]] | None = None  # as verification knows them
+        self._probed: tuple[Any, ...] | None = None  # what the prober was told of
         self._controller_has_name = self.settings.controller.has_name
         self._proxies: Proxies | None = None
         self._tests: deque[tuple[float, Sequence[PortVerdict]]] = deque(maxlen=TRACED)
@@ -601,7 +602,10 @@ class Node:
             return
         adapters = [adapter for adapter in self._planner.inputs.adapters if adapter.has_ip]
         ports = [self._ports.port(adapter) for adapter in adapters]
-        self._probes.load(*probed(self._planner.inputs, ports, self._probes.choice))
+        inputs = self._planner.inputs
+        if (told := (inputs.config.network_instances, inputs.adapters, ports)) != self._probed:
+            self._probed = told
+            self._probes.load(*probed(inputs, ports, self._probes.choice))
         states = tuple(map(self._state, adapters))
         if (seen := (states, ports)) != self._states:
             self._states = seen
@@ -643,12 +647,19 @@ class Node:
     # -- telling ------------------------------------------------------------------------------------
 
     def _engine_event(self, event: EngineEvent | DriftEvent) -> None:
-        owner = self._names(event.object) if event.object is not None else None
+        owner = self._name(event.object) if event.object is not None else None
         kind = "drift" if isinstance(event, DriftEvent) else "item"
         self.journal.add_later(kind, partial(item_event, event, owner))
         if event.item.kind in IP_KINDS and not self._looking:
             self._looking = True
             asyncio.get_running_loop().call_soon(self._look_at_ports)
+
+    def _name(self, thing: Any) -> str:
+        """As `ObjectNames`; of an interface that is there without a look at all apps."""
+        if thing[0] == "vif" and thing in self._planner.objects.values:
+            vif = self._planner.objects.vif(thing)
+            return f"interface {vif.app}/{vif.name}"
+        return self._names(thing)
 
     def _view(self) -> View:
         counts = self._engine.counts()

@@ -106,7 +106,10 @@ def resolve_instance(  # noqa: PLR0917  each is what the planner has at hand
         if not blocked:
             found, more = _local(found, chosen)
             problems += more
-    members = tuple(replace(vif, bridge=found.bridge, mtu=mtu) for vif in vifs)
+    members = tuple(
+        vif if (vif.bridge, vif.mtu) == (found.bridge, mtu) else replace(vif, bridge=found.bridge, mtu=mtu)
+        for vif in vifs
+    )
     hosts = hosts_of(rule for vif in members if not vif.error for rule in vif.rules)
     error = "\n".join(problem for problem in (*problems, mtu_problem) if problem)
     return replace(found, vifs=members, host_sets=tuple(hosts), error=error)

@@ -33,6 +33,10 @@ class Numbers:
         entry = self.pools.get(pool, {}).get(key)
         return entry[0] if entry is not None else None
 
+    def of(self, pools: Iterable[str]) -> list[Pool | None]:
+        """These pools; the very same ones as long as nothing in them changes."""
+        return [self.pools.get(pool) for pool in pools]
+
     def allocate(self, pool: str, key: str, low: int, high: int, *, highest: bool = False) -> tuple[Numbers, int]:
         """The key's number within `low`..`high`, a new one if it has none there: the lowest (or highest) free one.
 
@@ -77,7 +81,8 @@ class Numbers:
         """Of the keys of a pool only these are still wanted; the others are gone."""
         before = self.pools.get(pool, {})
         wanted = frozenset(keys)
-        gone = [key for key, (_, freed) in before.items() if not freed and key not in wanted]
+        missing = before.keys() - wanted
+        gone = [key for key in before if key in missing and not before[key][1]] if missing else []
         if not gone:
             return self
         count = max(freed for _, freed in before.values()) + 1

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from evenet_core.model.adapters import Adapter
-from evenet_core.model.config import DeviceConfig
 from evenet_core.model.instances import AclRule, InstanceType, RuleAction
 from evenet_core.model.policy import DevicePolicy, Forward, InstancePolicy, PolicyRule, Verdict, VifPolicy
 from evenet_core.model.resolved import Instance, Vif
@@ -17,13 +16,16 @@ __all__ = ["device_policy", "hosts_of", "instance_policy", "vif_policy"]
 CLAMP = "app.enable.tcp.mss.clamping"  # device property, on unless it says otherwise
 
 
-def device_policy(adapters: Iterable[Adapter], config: DeviceConfig) -> DevicePolicy:
-    """What the node as a whole needs."""
-    rules = (rule for app in config.apps for interface in app.interfaces for rule in interface.rules)
+def device_policy(adapters: Iterable[Adapter], settings: Mapping[str, str], hosts: Iterable[str]) -> DevicePolicy:
+    """What the node as a whole needs.
+
+    :param settings: the device's properties
+    :param hosts: names that rules of apps are about
+    """
     return DevicePolicy(
         ports=tuple((a.ifname, a.table) for a in adapters if a.has_ip and a.ifname and a.table),
-        clamp_mss=config.settings.get(CLAMP, "true").lower() != "false",
-        host_sets=tuple(sorted(hosts_of(rules))),
+        clamp_mss=settings.get(CLAMP, "true").lower() != "false",
+        host_sets=tuple(sorted(hosts)),
     )
 
 

@@ -8,8 +8,10 @@ depends on the interface's own name only, so that it stays when interfaces are a
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from operator import is_
 from typing import NamedTuple
 
 from evenet_core.apps.macs import vif_mac
@@ -49,23 +51,17 @@ def resolve_vifs(
     instances = {instance.key: instance for instance in config.network_instances}
     numbers = numbers.keep("bridge", instances.keys())
     numbers = numbers.without(_forgotten(numbers))
-    keys = known.keys_of(config.apps)
-    numbers, given_apps = numbers.keep("app", keys).allocate_all("app", keys, 1, MAX_APPS)
-    members: dict[str, list[_Member]] = {key: [] for key in instances}
-    called = {instance.name: members[key] for key, instance in instances.items()} | members
-    for member in known.members_of(config.apps, keys, given_apps):
-        fellows = called.get(member.interface.network_instance)
-        if fellows is not None:
-            fellows.append(member)
+    called = {instance.name: key for key, instance in instances.items()} | {key: key for key in instances}
+    members, numbers = known.members_of(config.apps, called, numbers)
     known.forget_instances(instances)
     found: dict[str, tuple[Vif, ...]] = {}
     for key, instance in instances.items():
         bridge = numbers.get("bridge", key) or 0
-        given = _Given(instance, bridge, settings, tuple(members[key]))
+        given = _Given(instance, bridge, settings, members.get(key, ()))
         before = known.instances.get(key)
-        if before is None or before.given != given or not before.holds(numbers):
+        if before is None or not before.holds(given, numbers):
             vifs, numbers = _resolved(given, numbers)
-            before = known.instances[key] = _Resolution(given, vifs, {p: numbers.pools.get(p) for p in _pools(key)})
+            before = known.instances[key] = _Resolution(given, vifs, numbers.of(_pools(key)))
         found[key] = before.vifs
     return found, numbers
 
@@ -100,10 +96,10 @@ class _Resolution:
 
     given: _Given
     vifs: tuple[Vif, ...]
-    pools: Mapping[str, Pool | None]
+    pools: Sequence[Pool | None]
 
-    def holds(self, numbers: Numbers) -> bool:
-        return all(numbers.pools.get(name) is pool for name, pool in self.pools.items())
+    def holds(self, given: _Given, numbers: Numbers) -> bool:
+        return self.given == given and all(map(is_, self.pools, numbers.of(_pools(given.instance.key))))
 
 
 class Known:
@@ -111,34 +107,71 @@ class Known:
 
     def __init__(self) -> None:
         self.instances: dict[str, _Resolution] = {}
-        self._apps: dict[int, _KnownApp] = {}  # by id of an app, which is held here so that nobody else has it
+        self._apps: tuple[App, ...] = ()
+        self._rows: list[_Row] = []  # one an app
+        self._called: Mapping[str, str] = {}
+        self._members: dict[str, tuple[_Member, ...]] = {}
+        self._pool: Pool | None = None  # numbers of apps, as they were left
 
-    def keys_of(self, apps: Sequence[App]) -> list[str]:
-        """The key of each: there are thousands, and most were asked before."""
-        known = self._apps
-        return [known[id(app)].key if id(app) in known else app.key for app in apps]
+    def members_of(
+        self, apps: tuple[App, ...], called: Mapping[str, str], numbers: Numbers
+    ) -> tuple[Mapping[str, tuple[_Member, ...]], Numbers]:
+        """Interfaces of all active apps, in their order, by the key of their instance; and the numbers of the apps.
 
-    def members_of(self, apps: Sequence[App], keys: Sequence[str], numbers: Mapping[str, int]) -> Iterator[_Member]:
-        """Interfaces of all active apps, those of each in their order. Other apps are forgotten."""
-        before, self._apps = self._apps, {}
-        for app, key in zip(apps, keys, strict=True):
-            known, number = before.get(id(app)), numbers.get(key, 0)
-            if known is None or known.number != number:
-                known = _KnownApp(app, key, number, _members(app, number))
-            self._apps[id(app)] = known
-            yield from known.members
+        Apps that are the very same ones as before, at both ends of their list, are not looked at.
+
+        :param called: keys of instances by what they are called
+        """
+        same = numbers.pools.get("app") is self._pool
+        first, last = _same_ends(self._apps, apps) if same else (0, 0)
+        start, end = self._rows[:first], self._rows[len(self._rows) - last :]
+        changed = apps[first : len(apps) - last]
+        fresh = [app.key for app in changed]
+        numbers = numbers.keep("app", [*(row.key for row in start), *fresh, *(row.key for row in end)])
+        numbers, given = numbers.allocate_all("app", fresh, 1, MAX_APPS)
+        rows = [_row(app, key, given.get(key, 0)) for app, key in zip(changed, fresh, strict=True)]
+        others = [*rows, *self._rows[first : len(self._rows) - last]]
+        self._apps, self._rows, self._pool = apps, [*start, *rows, *end], numbers.pools.get("app")
+        if self._called != called:
+            self._called, touched = called, set(called.values())
+        else:
+            words = {member.interface.network_instance for row in others for member in row.members}
+            touched = {called[word] for word in words if word in called}
+        self._sort(touched)
+        return self._members, numbers
+
+    def _sort(self, instances: Collection[str]) -> None:
+        """Members of these instances, anew."""
+        found: dict[str, list[_Member]] = {key: [] for key in instances}
+        lists = {word: found[key] for word, key in self._called.items() if key in found}
+        everybody = chain.from_iterable(row.members for row in self._rows) if found else ()
+        for member in [member for member in everybody if member.interface.network_instance in lists]:
+            lists[member.interface.network_instance].append(member)
+        self._members |= {key: tuple(fellows) for key, fellows in found.items()}
 
     def forget_instances(self, instances: Container[str]) -> None:
         """All but these are gone."""
         for gone in [key for key in self.instances if key not in instances]:
             del self.instances[gone]
+            self._members.pop(gone, None)
 
 
-class _KnownApp(NamedTuple):
-    app: App
-    key: str
-    number: int
+class _Row(NamedTuple):
+    key: str  # of an app
     members: tuple[_Member, ...]
+
+
+def _row(app: App, key: str, number: int) -> _Row:
+    return _Row(key, _members(app, number))
+
+
+def _same_ends(before: Sequence[App], after: Sequence[App]) -> tuple[int, int]:
+    """How many apps at the start are the very same ones, and how many at the end."""
+    most = min(len(before), len(after))
+    first = next((n for n, (one, other) in enumerate(zip(before, after, strict=False)) if one is not other), most)
+    ends = zip(reversed(before[first:]), reversed(after[first:]), strict=False)
+    last = next((n for n, (one, other) in enumerate(ends) if one is not other), most - first)
+    return first, last
 
 
 def _members(app: App, number: int) -> tuple[_Member, ...]:
@@ -285,7 +318,7 @@ def _passed_on(instance: NetworkInstance, vifs: Sequence[Vif], numbers: Numbers)
             passed_on = numbers.get(counts, address) or 0
             if numbers.get(holders, address) not in {None, macs[address]}:
                 passed_on = passed[address] = passed_on + 1
-        counted.append(replace(vif, passed_on=passed_on))
+        counted.append(replace(vif, passed_on=passed_on) if passed_on else vif)
     return counted, numbers.put(holders, macs).put(counts, passed)
 
 

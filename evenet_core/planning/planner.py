@@ -213,7 +213,7 @@ class Planner:
             answers.add(item)
         for rule in rules:
             answers.add(rule)
-        policy = device_policy(inputs.adapters, inputs.config)
+        policy = device_policy(inputs.adapters, inputs.config.settings, self.objects.hosts)
         answers.take(self._plugins.plan_firewall(policy, facts), "no installed plugin realises the firewall")
 
     def _own_rules(self, facts: Facts) -> Iterator[Rule]:

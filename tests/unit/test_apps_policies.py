@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from evenet_core.apps.policies import device_policy, instance_policy, vif_policy
+from evenet_core.apps.policies import device_policy, hosts_of, instance_policy, vif_policy
 from evenet_core.model.adapters import Adapter
 from evenet_core.model.config import DeviceConfig
 from evenet_core.model.instances import AclRule, AppInterface, PortForward, RateLimit, RuleAction, StaticRoute
@@ -217,7 +217,7 @@ def test_the_node_is_protected_on_each_adapter_with_ip() -> None:
         Adapter(label="modem", ifname="", ip=speaks, table=504),
     )
 
-    assert device_policy(adapters, DeviceConfig()).ports == (("eth0", 501),)
+    assert device_policy(adapters, {}, ()).ports == (("eth0", 501),)
 
 
 @pytest.mark.parametrize(
@@ -230,16 +230,11 @@ def test_the_node_is_protected_on_each_adapter_with_ip() -> None:
     ],
 )
 def test_segments_are_clamped_unless_the_operator_says_otherwise(settings: dict[str, str], clamped: bool) -> None:
-    assert device_policy((), DeviceConfig(settings=settings)).clamp_mss is clamped
+    assert device_policy((), settings, ()).clamp_mss is clamped
 
 
-def test_names_of_all_rules_of_all_apps_are_known_to_the_node() -> None:
-    apps = (
-        app("a", card(AclRule(host="b.test"), AclRule(host="a.test"))),
-        app("b", card(AclRule(host="b.test"), AclRule()), active=False),
-    )
-
-    assert device_policy((), DeviceConfig(apps=apps)) == DevicePolicy(host_sets=("a.test", "b.test"))
+def test_names_of_rules_are_known_to_the_node_in_one_order() -> None:
+    assert device_policy((), {}, {"b.test", "a.test"}) == DevicePolicy(host_sets=("a.test", "b.test"))
 
 
 def test_one_name_in_two_spellings_is_one_name_everywhere() -> None:
@@ -247,7 +242,7 @@ def test_one_name_in_two_spellings_is_one_name_everywhere() -> None:
     spelled = AclRule(id=1, host="A.test"), AclRule(id=2, host="a.test.")
     found = built(card(*spelled))
 
-    assert device_policy((), DeviceConfig(apps=(app("a", card(*spelled)),))).host_sets == ("a.test",)
+    assert hosts_of(spelled) == ["a.test"]
     assert found.host_sets == ("a.test",)
     assert [rule.host for rule in vif_policy(found, found.vifs[0]).rules] == ["a.test", "a.test"]
 
