@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import PurePath
 from typing import Any
 
 from evenet_core.formats.report import Path, Report, Unreadable, render
@@ -41,7 +41,7 @@ def decode(data: bytes, name: str, report: Report) -> dict[str, Any]:
 
 
 def _is_json(text: str, name: str) -> bool:
-    suffix = PurePath(name).suffix.lower()
+    suffix = os.path.splitext(name)[1].lower()
     if suffix in (".yaml", ".yml"):
         return False
     return suffix == ".json" or text.lstrip()[:1] in ("{", "[")
