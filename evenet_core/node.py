@@ -66,6 +66,7 @@ from evenet_core.runtime.facthub import FactHub
 from evenet_core.runtime.insight import graph, item_event, leases, problems, refusals, unsettled
 from evenet_core.runtime.keeping import Keeping
 from evenet_core.runtime.kernel import Kernel
+from evenet_core.runtime.localoperator import LocalOperator
 from evenet_core.runtime.ports import IP_KINDS, Ports
 from evenet_core.runtime.probes import Probes
 from evenet_core.runtime.sending import Sending, own_reports, uplinks_of
@@ -135,6 +136,14 @@ class Node:
             required=self.settings.controller.required_uplinks,
         )
         self._contact = Contact(self.journal, self.plugins.disconnected)
+        self._local = LocalOperator(
+            self._dpcs,
+            self._planner,
+            self._facts,
+            self.journal,
+            ports=lambda: self.status()["ports"],
+            changed=self._note_change,
+        )
         self._ready = False  # facts are complete and planned: from now on every change of a fact counts
         self._used_at = -LEASE_PATIENCE  # when a DPC came into use, by the event loop's clock
         self._change = asyncio.Event()
@@ -167,6 +176,7 @@ class Node:
         self._probes.recall(self._memory.route_choices())
         self._contact.adjust(self._config.settings)
         self._resume_dpcs()
+        self._local.resume()
         await self._facts.watch(self._kernel.monitors)
         self._refresh()
         self._ready = True
@@ -174,6 +184,7 @@ class Node:
         self._confirmation.resume(self._stored_config, self._config if self._configured else None)
         self._keeping.begin()
         self._decide()
+        self._local.adjust(self._config)
         self._alone = asyncio.get_running_loop().call_later(LAST_RESORT_PATIENCE, self.use_last_resort)
         return self
 
@@ -206,6 +217,7 @@ class Node:
         self._alone.cancel()
         self._contact.stop()
         self._confirmation.stop()
+        await self._local.stop()
         await self._dpcs.stop()
         await self._sending.stop()
         await self._probes.stop()
@@ -223,6 +235,7 @@ class Node:
         self._alone.cancel()
         self._contact.stop()
         self._confirmation.stop()
+        await self._local.stop()
         await self._dpcs.stop()
         await self._sending.stop()
         await self._probes.stop()
@@ -341,6 +354,7 @@ class Node:
             self._planned_once(partial(self._dpcs.withdrawn, CONTROLLER_KEY))
         self._consider_last_resort()
         self._confirmation.store(config)  # after the numbers that go with it
+        self._local.adjust(self._config)
 
     def _go_back(self, previous: DeviceConfig | None, why: str) -> None:
         """To the config that was confirmed last; nothing is left of the present one."""
@@ -690,6 +704,9 @@ class Node:
             wpad=self._proxies.found() if self._proxies is not None else {},
             uplinks=own_reports(self._probes),
             model_errors=model_errors(self._config.ports, self._is_there),
+            configured=self._configured,
+            radio_silence=self._dpcs.is_silent,
+            local_server=self._local.status(),
             booted=time.time() - asyncio.get_running_loop().time(),
         )
 

@@ -70,6 +70,9 @@ class View:
     uplinks: Sequence[RouteReport] = ()  # of the node's own traffic, one for each IP version
     model_errors: Mapping[str, str] = field(default_factory=dict)  # what of the model of the machine cannot be
     wpad: Mapping[str, str] = field(default_factory=dict)  # URL of the PAC file that was found, by interface
+    configured: bool = False  # by a device config
+    radio_silence: bool = False
+    local_server: Mapping[str, Any] | None = None  # what the local profile server is, and why it does not answer
     booted: float = 0.0  # what turns the clock of `uplinks` into seconds since the epoch
 
     @property
@@ -86,6 +89,9 @@ def status_document(view: View) -> dict[str, Any]:
         "confirm_until": timestamp(view.unconfirmed_until),
         "confirm_by": view.unconfirmed_by,
         "unreachable_since": timestamp(view.unreachable_since),
+        "radio_silence": view.radio_silence,
+        "led": _led(view),
+        "local_server": view.local_server,
         "dpc": dpc_summary(view.verification),
         "uplinks": [_own_route(view, report) for report in view.uplinks],
         "ports": [_port(view, adapter) for adapter in view.planner.inputs.adapters] + _unused_ports(view),
@@ -108,6 +114,19 @@ def _state(view: View) -> str:
     if not view.settled and view.counts["pending"]:
         return "converging"
     return "converged" if all(isinstance(name, tuple) and name[0] == "vif" for name in view.unsettled) else "degraded"
+
+
+def _led(view: View) -> int:
+    """What EVE shows by blinking so often (EVE: C.10)."""
+    adapters = [adapter for adapter in view.planner.inputs.adapters if adapter.management and adapter.has_ip]
+    facts = Facts(view.facts)
+    if view.radio_silence:
+        return 5
+    if not any(addressing(adapter, facts).addresses for adapter in adapters):
+        return 1
+    if view.verification.phase is not Phase.COMMITTED or view.unreachable_since is not None:
+        return 2
+    return 4 if view.configured else 3
 
 
 def dpc_summary(state: State) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from evenet_core.model.networks import Network, Secret
 from evenet_core.model.ports import Bond, Port, Vlan
 from evenet_core.model.values import Label, LongText, Moment, Name
 
-__all__ = ["DeviceConfig", "Enrolment", "Owner", "PortAccess"]
+__all__ = ["DeviceConfig", "Enrolment", "LocalServer", "Owner", "PortAccess"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,14 @@ class PortAccess:
     identity: str = ""
     method: str = "tls"
     enrolment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalServer:
+    """An app by which a local operator changes ports and imposes radio silence (EVE: local profile server)."""
+
+    server: str  # HOST or HOST:PORT
+    token: Secret = field(default_factory=Secret)  # that its answers have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,5 +73,6 @@ class DeviceConfig:
     apps: tuple[App, ...] = ()
     port_access: tuple[PortAccess, ...] = ()
     enrolments: tuple[Enrolment, ...] = ()
+    local_server: LocalServer | None = None
     settings: dict[Label, str] = field(default_factory=dict)  # device properties by their EVE names
     other: dict[str, object] = field(default_factory=dict, repr=False)  # not networking: kept as it came

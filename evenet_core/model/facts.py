@@ -25,6 +25,7 @@ __all__ = [
     "namespace_fact",
     "own_route_fact",
     "own_route_version",
+    "radio_silence_fact",
     "route_choice_fact",
     "split_route_choice",
 ]
@@ -70,6 +71,11 @@ def conflicts_fact(ifname: str) -> str:
 def namespace_fact(path: str) -> str:
     """Name of the fact on the network namespace at a path."""
     return f"namespace:{path}"
+
+
+def radio_silence_fact() -> str:
+    """Name of the fact that media are to stop sending."""
+    return "radio-silence"
 
 
 def own_route_fact(version: int) -> str:

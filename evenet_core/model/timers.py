@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["BETTER_INTERVAL", "DISCONNECT", "TEST_DURATION", "TEST_INTERVAL", "TIMERS", "Timer"]
+__all__ = [
+    "BETTER_INTERVAL",
+    "DISCONNECT",
+    "LOCAL_NETWORK",
+    "LOCAL_RADIO",
+    "TEST_DURATION",
+    "TEST_INTERVAL",
+    "TIMERS",
+    "Timer",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +48,9 @@ TEST_DURATION = Timer("timer.port.testduration", 30, 1)
 TEST_INTERVAL = Timer("timer.port.testinterval", 300, 10)
 BETTER_INTERVAL = Timer("timer.port.testbetterinterval", 600, 10, off=True)
 DISCONNECT = Timer("timer.reboot.no.network", 604_800, 120)
-TIMERS = {timer.name: timer for timer in (TEST_DURATION, TEST_INTERVAL, BETTER_INTERVAL, DISCONNECT)}
+LOCAL_NETWORK = Timer("timer.lps.network.interval", 60, 3)
+LOCAL_RADIO = Timer("timer.lps.radio.interval", 5, 3)
+TIMERS = {
+    timer.name: timer
+    for timer in (TEST_DURATION, TEST_INTERVAL, BETTER_INTERVAL, DISCONNECT, LOCAL_NETWORK, LOCAL_RADIO)
+}

@@ -62,7 +62,6 @@ class Dpcs:
         self._verifier = Verifier(State(), use=self._in_use, test=test, changed=self._verified)
         self._adjusted = Adjusted(timers=Timers(), required=required)
         self._local = LocalChanges()
-        self._silent = False
         self._effective: _Effective | None = None
         self._last_phase = Phase.IDLE
 
@@ -89,6 +88,11 @@ class Dpcs:
     def overlay(self) -> tuple[PortPatch, ...]:
         """What the local overlay asks for."""
         return self._local.overlay
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is radio silence."""
+        return self._local.silent
 
     def outlook(self) -> list[str]:
         """Where verification stands and what comes next, for people."""
@@ -186,8 +190,9 @@ class Dpcs:
 
     def be_silent(self, silent: bool) -> None:
         """Radio silence: what cannot be reached now says nothing about a DPC."""
-        self._silent = silent
-        self._hold()
+        if silent != self._local.silent:
+            self._remember(replace(self._local, silent=silent))
+            self._hold()
 
     # -- verification -------------------------------------------------------------------------------
 
@@ -229,7 +234,7 @@ class Dpcs:
 
     def _hold(self) -> None:
         candidate = self.state.candidate
-        why = "radio silence" if self._silent else ""
+        why = "radio silence" if self._local.silent else ""
         if candidate is not None and patches_all(candidate.dpc, self._local.overlay):
             why = why or "every management port has local settings"
         if why != self._adjusted.held:

@@ -32,6 +32,7 @@ class LocalChanges:
     manual: tuple[PortPatch, ...] = ()
     manual_at: Moment = datetime(1970, 1, 1, tzinfo=UTC)
     overlay: tuple[PortPatch, ...] = ()
+    silent: bool = False  # radio silence
 
 
 class Memory:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from evenet_core.cli.client import Client
+from evenet_core.linux.l3 import PRIORITY_CHOSEN
 from evenet_core.linux.nftdriver import PROGRAM
 from tests.support.agent import Agent, running
 from tests.support.kernel import ip, own_network, run
@@ -85,6 +86,10 @@ class Node:
     def is_prepared(self) -> bool:
         return any(PROGRAM in Path(f"/proc/{child}/cmdline").read_text() for child in children(self.pid))
 
+    def is_at_rest(self) -> bool:
+        """No uplink that failed on the way is still held down."""
+        return f"\n{PRIORITY_CHOSEN}:" not in run("ip", "rule") + run("ip", "-6", "rule")
+
     def memory(self) -> int:
         """KiB that are resident."""
         status = Path(f"/proc/{self.pid}/status").read_text()
@@ -154,6 +159,7 @@ def test_after_two_thousand_changes_a_node_is_as_one_that_just_began(around: Sur
             if number in (EARLY, CHANGES):
                 node.apply(reference.text)
                 eventually("an nft that waits for the next change", node.is_prepared)
+                eventually("the node's own traffic on its first uplink", node.is_at_rest)
                 held[number], memory[number] = node.holds(), node.memory()
 
     sys.stdout.write(f"KiB resident: {memory}\n")

@@ -45,6 +45,7 @@ scepChallengePassword caCertPem csrProfile commonName keyType
 
 # Parts of the config that something in evenet acts on, or that say only what something is called.
 ACTED_TEXT = """
+adapters[].allow_local_changes local_server.server local_server.token
 evenet owner timestamp settings other ports[].label ports[].kind ports[].interface ports[].pci ports[].usb
 ports[].printed_label ports[].use ports[].group ports[].parent_group networks[].name networks[].ip networks[].mtu
 networks[].proxy

@@ -22,7 +22,6 @@ from evenet_core.model.config import DeviceConfig
 
 __all__ = ["read"]
 
-LOCAL_SERVER = "not yet supported: no local profile server is asked"
 # What else the API knows, none of it about networking: kept, and nothing said of it.
 QUIET = (
     "datastores",
@@ -86,8 +85,8 @@ CONFIG = Table(
     many("pnacs", "port_access", PORT_ACCESS),
     many("scepProfiles", "enrolments", ENROLMENT),
     Field("configItems"),
-    Field("localProfileServer", "other.localProfileServer", notice=LOCAL_SERVER),
-    Field("profileServerToken", "other.profileServerToken", notice=LOCAL_SERVER),
+    Field("localProfileServer", "local_server.server"),
+    Field("profileServerToken", "local_server.token"),
     Field("locConfig", "other.locConfig", notice="not yet supported: no local operator console is asked"),
     other="other",
     quiet=QUIET,

@@ -12,6 +12,7 @@ from evenet_core.formats.rules.identity import check_identity
 from evenet_core.formats.rules.instances import check_instances
 from evenet_core.formats.rules.layers import check_layers
 from evenet_core.formats.rules.limits import check_limits
+from evenet_core.formats.rules.localserver import check_local_server
 from evenet_core.formats.rules.networks import check_networks
 from evenet_core.formats.rules.overlaps import check_overlaps
 from evenet_core.formats.rules.properties import check_settings
@@ -33,6 +34,7 @@ RULES = (
     check_apps,
     check_acls,
     check_forwards,
+    check_local_server,
     tell_unsupported,
 )
 

@@ -25,7 +25,6 @@ NOT_YET: Mapping[str, str] = {
     "timer.send.timeout": "",
     "timer.dial.timeout": "",
     "timer.ntpsources.interval": "",
-    "timer.lps.network.interval": "",
     "network.switch.enable.arpsnoop": "false",
     "network.local.legacy.mac.address": "false",
     "dhcp.enable.vendorclassid": "true",

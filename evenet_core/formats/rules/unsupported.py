@@ -31,7 +31,6 @@ NOT_YET: Mapping[str, str] = {
     "networks[].cellular.access_points[].cipher_data": ENCRYPTED,
     "networks[].hosts": "not used: static names count in network instances only",
     "adapters[].alias": "not yet shown anywhere",
-    "adapters[].allow_local_changes": "not yet supported: nobody can change it locally",
     "port_access[]": "802.1X is not yet supported",
     "enrolments[]": "SCEP is not yet supported: no certificate is enrolled",
     "enrolments[].cipher_data": ENCRYPTED,
@@ -56,7 +55,6 @@ OF_DPC: Mapping[str, str] = {
     "adapters[].vlan": VLAN,
     "adapters[].bond": BOND,
     "adapters[].alias": NOT_YET["adapters[].alias"],
-    "adapters[].allow_local_changes": NOT_YET["adapters[].allow_local_changes"],
 }
 _NOTHING: tuple[object, ...] = (None, False, 0, "", (), {}, "both", Proxy())
 
