@@ -52,6 +52,10 @@ class Enumeration:
         place.broken(f"{shown(value)} is not known", f"one of {self._told}")
         return None
 
+    def number(self, meaning: Any) -> int | None:
+        """The way back: the first number that means this."""
+        return next((number for number, known in self._numbers.items() if known == meaning), None)
+
 
 def each(convert: Convert) -> Convert:
     """Every element of a list."""

@@ -1,4 +1,4 @@
-"""Settings of one port, from a local operator at the command line."""
+"""Settings of one port, from a local operator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evenet_core.model.adapters import Adapter
 from evenet_core.model.networks import IpSettings
 from evenet_core.model.patches import PortPatch
 
-__all__ = ["port_patch"]
+__all__ = ["checked_patch", "port_patch"]
 
 HTTP_PORT, HTTPS_PORT = 80, 443
 
@@ -33,11 +33,17 @@ def port_patch(label: str, settings: Mapping[str, Any]) -> PortPatch:
     }
     document |= {"mtu": settings["mtu"]} if settings.get("mtu") is not None else {}
     document |= {"proxy": {"servers": _servers(proxy, report)}} if proxy else {}
+    patch = checked_patch(label, document, report)
+    report.raise_problems()
+    return patch
+
+
+def checked_patch(label: str, document: Any, report: Report) -> PortPatch:
+    """What a plain document means; what is wrong with it, as a port by itself, is in the report."""
     patch = typed(document, PortPatch, report)
     ip = patch.ip or IpSettings()
     adapter = Adapter(label=label, ifname=label, ip=ip, addresses=patch.addresses, mtu=patch.mtu, proxy=patch.proxy)
     check_adapter(report, (), adapter)
-    report.raise_problems()
     return patch
 
 

@@ -5,27 +5,26 @@ It is taken as a whole or not at all: one port that cannot be understood refuses
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
-from evenet_core.formats.report import Report
-from evenet_core.formats.rules.dpc import check_adapter
-from evenet_core.formats.typed import typed
-from evenet_core.model.adapters import Adapter
-from evenet_core.model.networks import IpSettings
+from evenet_core.formats.convert import Enumeration, nonzero
+from evenet_core.formats.eve.enums import CELLULAR_AUTH, CELLULAR_IP, WIFI_SCHEME
+from evenet_core.formats.eve.networks import IGNORE, PROXY
+from evenet_core.formats.eve.wireless import PROBE
+from evenet_core.formats.mapping import Field, Place, Table, inside, one
+from evenet_core.formats.portpatch import checked_patch
+from evenet_core.formats.report import Path, Report
 from evenet_core.model.patches import PortPatch
 
-__all__ = ["port_patches"]
+__all__ = ["CELLULAR", "IP_VERSION", "WIFI", "port_patches"]
 
-FAMILIES = {0: "dual", 1: "dual", 2: "ipv4", 3: "ipv6"}
-PROXIES = {0: "http", 1: "https", 2: "socks", 3: "ftp", 255: "other"}
-KEY_SCHEMES = {0: "none", 1: "wpa-psk", 2: "wpa-eap"}
-CELLULAR_IP = {0: "", 1: "ipv4", 2: "ipv4v6", 3: "ipv6"}
-CELLULAR_AUTH = {0: "none", 1: "pap", 2: "chap", 3: "pap-and-chap"}
-PROBES = {0: "none", 1: "icmp", 2: "tcp"}
 CELLULAR, WIFI = 1, 2  # of `wireless_device_type`
-NO_ROUTE = {"ipv6": "::"}  # a gateway that says so
+IP_VERSION = Enumeration(
+    "IP_VERSION_",
+    {1: ("DUAL_STACK", "dual"), 0: ("UNSPECIFIED", "dual"), 2: ("IPV4_ONLY", "ipv4"), 3: ("IPV6_ONLY", "ipv6")},
+)
 
 
 def port_patches(asked: Mapping[str, Any], labels: Collection[str]) -> tuple[PortPatch, ...]:
@@ -44,119 +43,84 @@ def port_patches(asked: Mapping[str, Any], labels: Collection[str]) -> tuple[Por
         elif label in patches:
             report.problem(f"{where}.logical_label", f"{label} is there twice", "write each port once")
         else:
-            patches[label] = _patch(port, label, part)
+            part.origins.search = partial(_search, port=port)
+            patches[label] = checked_patch(label, PORT.read(port, Place(part)), part)
             for problem in part.problems:
                 report.problem(f"{where}.{problem.path}", problem.problem, problem.remedy)
     report.raise_problems()
     return tuple(patches.values())
 
 
-def _patch(port: Mapping[str, Any], label: str, report: Report) -> PortPatch:
-    document: dict[str, Any] = {"label": label, "ip": _ip(port, report), "addresses": port.get("ip_addresses", [])}
-    if len(document["addresses"]) > 1:
-        report.problem("ip_addresses", f"holds {len(document['addresses'])}", "write one static address")
-    if port.get("mtu"):
-        document["mtu"] = port["mtu"]
-    if "proxy_config" in port:
-        document["proxy"] = _proxy(port["proxy_config"], report)
-    kind = port.get("wireless_device_type", 0)
-    for number, name, read in ((CELLULAR, "cellular", _cellular), (WIFI, "wifi", _wifi)):
-        if kind == number and f"{name}_config" not in port:
-            report.problem(f"{name}_config", "is missing", f"a {name} port needs it")
-        elif kind == number:
-            document[name] = read(port[f"{name}_config"], report)
-    patch = typed(document, PortPatch, report)
-    ip = patch.ip or IpSettings()
-    adapter = Adapter(label=label, ifname=label, ip=ip, addresses=patch.addresses, mtu=patch.mtu, proxy=patch.proxy)
-    check_adapter(report, (), adapter)
-    return patch
+def _search(native: Path, port: dict[str, Any]) -> Path:
+    return PORT.locate(native, port)
 
 
-def _ip(port: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    gateways, family = port.get("gateways", []), _one_of(FAMILIES, port, "ip_version", report)
-    if len(gateways) > 1:
-        report.problem("gateways", f"holds {len(gateways)}", "write one")
-    ignore = port.get("dhcp_options_ignore", {})
-    found: dict[str, Any] = {
-        "mode": "dhcp" if port.get("use_dhcp") else "static",
-        "family": family,
-        "dns": port.get("dns_servers", []),
-        "domain": port.get("dns_domain", ""),
-        "ntp": port.get("ntp_servers", []),
-        "ignore": {
-            "ntp": ignore.get("ntp_server_exclusively", False),
-            "addresses": ignore.get("ip_addresses_exclusively", False),
-            "dns": ignore.get("dns_config_exclusively", False),
-            "gateways": ignore.get("gateways_exclusively", False),
-        },
-    }
+def _mode(use_dhcp: Any, _: Place) -> str:
+    return "dhcp" if use_dhcp else "static"
+
+
+def _finish_port(made: dict[str, Any], port: dict[str, Any], place: Place) -> None:
+    """What only one of is possible; and of the radios the one that this port is said to be."""
+    for name in ("ip_addresses", "gateways"):
+        if (count := len(port.get(name, ()))) > 1:
+            place.at(port, name).broken(f"holds {count}", "write one")
     if port.get("without_default_route"):
-        found["gateway"] = NO_ROUTE.get(family, "0.0.0.0")
-    elif gateways:
-        found["gateway"] = gateways[0]
-    return found
+        made["ip"]["gateway"] = "::" if made["ip"]["family"] == "ipv6" else "0.0.0.0"
+    elif port.get("gateways"):
+        made["ip"]["gateway"] = port["gateways"][0]
+    for number, radio in ((CELLULAR, "cellular"), (WIFI, "wifi")):
+        if port.get("wireless_device_type", 0) != number:
+            made.pop(radio, None)
+        elif radio not in made:
+            place.at(port, f"{radio}_config").broken("is missing", f"a {radio} port needs it")
 
 
-def _proxy(proxy: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    return {
-        "discover": proxy.get("networkProxyEnable", False),
-        "url": proxy.get("networkProxyURL", ""),
-        "pac": _text(proxy.get("pacfile", ""), "proxy_config.pacfile", report),
-        "exceptions": [part.strip() for part in proxy.get("exceptions", "").split(",") if part.strip()],
-        # bytes are base64 in a plain document, and so is what EVE puts into them
-        "ca_pem": [_text(pem, "proxy_config.proxyCertPEM", report) for pem in proxy.get("proxyCertPEM", [])],
-        "servers": [
-            {
-                "protocol": _one_of(PROXIES, server, "proto", report),
-                "server": server.get("server", ""),
-                "port": server.get("port") or 80,
-            }
-            for server in proxy.get("proxies", [])
-        ],
-    }
+def _finish_wifi(made: dict[str, Any], _: dict[str, Any], __: Place) -> None:
+    made["networks"] = [made.pop("network", {})]
 
 
-def _wifi(wifi: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    network = {name: wifi[name] for name in ("ssid", "identity", "password") if name in wifi}
-    return {"networks": [network | {"key_scheme": _one_of(KEY_SCHEMES, wifi, "key_scheme", report)}]}
+def _finish_cellular(made: dict[str, Any], _: dict[str, Any], __: Place) -> None:
+    made["access_points"] = [made.pop("point", {})]
 
 
-def _cellular(cellular: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    default, attach = cellular.get("default_bearer_auth", {}), cellular.get("attach_bearer_auth", {})
-    probe = cellular.get("probe", {})
-    point = {
-        "apn": cellular.get("apn") or "internet",
-        "ip_type": _one_of(CELLULAR_IP, cellular, "ip_type", report),
-        "auth": _one_of(CELLULAR_AUTH, default, "auth_protocol", report),
-        "username": default.get("username", ""),
-        "password": default.get("password", ""),
-        "forbid_roaming": cellular.get("forbid_roaming", False),
-        "attach_apn": cellular.get("attach_apn", ""),
-        "attach_ip_type": _one_of(CELLULAR_IP, cellular, "attach_ip_type", report),
-        "attach_auth": _one_of(CELLULAR_AUTH, attach, "auth_protocol", report),
-    }
-    found = {
-        "access_points": [point],
-        "active_slot": cellular.get("activate_sim_slot", 0),
-        "location_tracking": cellular.get("location_tracking", False),
-        "probe_disabled": probe.get("disable", False),
-    }
-    if "custom_probe" in probe:
-        custom = probe["custom_probe"]
-        found["probe"] = {"method": _one_of(PROBES, custom, "probe_method", report)} | custom.get("probe_endpoint", {})
-    return found
-
-
-def _one_of(known: Mapping[int, str], values: Mapping[str, Any], name: str, report: Report) -> str:
-    number = values.get(name, 0)
-    if number not in known:
-        report.problem(name, f"{number} is unknown", f"one of {', '.join(map(str, known))}")
-    return known.get(number, known[0])
-
-
-def _text(encoded: str, where: str, report: Report) -> str:
-    try:
-        return base64.b64decode(encoded, validate=True).decode()
-    except ValueError:
-        report.problem(where, "is no base64 of a text", "encode it")
-        return ""
+WIFI_CONFIG = Table(
+    Field("ssid", "network.ssid"),
+    Field("key_scheme", "network.key_scheme", WIFI_SCHEME),
+    Field("identity", "network.identity"),
+    Field("password", "network.password"),
+    finish=_finish_wifi,
+)
+CELLULAR_CONFIG = Table(
+    Field("apn", "point.apn"),
+    Field("attach_apn", "point.attach_apn"),
+    Field("ip_type", "point.ip_type", CELLULAR_IP),
+    Field("attach_ip_type", "point.attach_ip_type", CELLULAR_IP),
+    Field("forbid_roaming", "point.forbid_roaming"),
+    inside(
+        "default_bearer_auth",
+        Field("auth_protocol", "point.auth", CELLULAR_AUTH),
+        Field("username", "point.username"),
+        Field("password", "point.password"),
+    ),
+    inside("attach_bearer_auth", Field("auth_protocol", "point.attach_auth", CELLULAR_AUTH)),
+    Field("activate_sim_slot", "active_slot"),
+    Field("location_tracking", "location_tracking"),
+    inside("probe", Field("disable", "probe_disabled"), one("custom_probe", "probe", PROBE)),
+    finish=_finish_cellular,
+)
+PORT = Table(
+    Field("logical_label", "label"),
+    Field("use_dhcp", "ip.mode", _mode, default="static"),
+    Field("ip_version", "ip.family", IP_VERSION, default="dual"),
+    one("dhcp_options_ignore", "ip.ignore", IGNORE),
+    Field("ip_addresses", "addresses"),
+    Field("dns_servers", "ip.dns"),
+    Field("dns_domain", "ip.domain"),
+    Field("ntp_servers", "ip.ntp"),
+    Field("mtu", "mtu", nonzero),
+    one("proxy_config", "proxy", PROXY),
+    one("wifi_config", "wifi", WIFI_CONFIG),
+    one("cellular_config", "cellular", CELLULAR_CONFIG),
+    unknown=None,
+    finish=_finish_port,
+)

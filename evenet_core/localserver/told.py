@@ -12,7 +12,8 @@ from typing import Any
 
 from evenet_core.device.patches import patched
 from evenet_core.device.verification import Phase, State
-from evenet_core.localserver.asked import FAMILIES, KEY_SCHEMES, PROXIES
+from evenet_core.formats.eve.enums import PROXY_PROTOCOL, WIFI_SCHEME
+from evenet_core.localserver.asked import CELLULAR, IP_VERSION, WIFI
 from evenet_core.model.adapters import Adapter, Dpc, Origin
 from evenet_core.model.networks import Cellular, IpMode, IpSettings, Proxy, Wifi
 from evenet_core.model.patches import PortPatch
@@ -125,16 +126,16 @@ def _port(adapter: Adapter, errors: Mapping[str, str], *, applied: bool) -> dict
     if adapter.proxy is not None:
         found["proxy_config"] = _proxy(adapter.proxy)
     if adapter.wifi is not None:
-        found |= {"wireless_device_type": 2, "wifi_config": _wifi(adapter.wifi)}
+        found |= {"wireless_device_type": WIFI, "wifi_config": _wifi(adapter.wifi)}
     if adapter.cellular is not None:
-        found |= {"wireless_device_type": 1, "cellular_config": _cellular(adapter.cellular)}
+        found |= {"wireless_device_type": CELLULAR, "cellular_config": _cellular(adapter.cellular)}
     return found
 
 
 def _ip(ip: IpSettings) -> dict[str, Any]:
     none = ip.gateway is not None and int(ip.gateway) == 0
     return {
-        "ip_version": next((number for number, family in FAMILIES.items() if family == ip.family and number), 1),
+        "ip_version": IP_VERSION.number(ip.family) or IP_VERSION.number("dual"),
         "use_dhcp": ip.mode is IpMode.DHCP,
         "gateways": [str(ip.gateway)] if ip.gateway is not None and not none else [],
         "without_default_route": none,
@@ -158,7 +159,6 @@ def _source(adapter: Adapter) -> dict[str, Any]:
 
 
 def _proxy(proxy: Proxy) -> dict[str, Any]:
-    protocols = {name: number for number, name in PROXIES.items()}
     return {
         "networkProxyEnable": proxy.discover,
         "networkProxyURL": proxy.url,
@@ -166,16 +166,15 @@ def _proxy(proxy: Proxy) -> dict[str, Any]:
         "exceptions": ",".join(proxy.exceptions),
         "proxyCertPEM": [base64.b64encode(pem.encode()).decode() for pem in proxy.ca_pem],
         "proxies": [
-            {"proto": protocols[server.protocol], "server": server.server, "port": server.port}
+            {"proto": PROXY_PROTOCOL.number(server.protocol), "server": server.server, "port": server.port}
             for server in proxy.servers
         ],
     }
 
 
 def _wifi(wifi: Wifi) -> dict[str, Any]:
-    schemes = {name: number for number, name in KEY_SCHEMES.items()}
     first = wifi.networks[0] if wifi.networks else None
-    return {"ssid": first.ssid, "key_scheme": schemes[first.key_scheme]} if first is not None else {}
+    return {"ssid": first.ssid, "key_scheme": WIFI_SCHEME.number(first.key_scheme)} if first is not None else {}
 
 
 def _cellular(cellular: Cellular) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def test_a_port_is_asked_for_with_all_its_addressing() -> None:
     assert patch.ip.ignore == IgnoreDhcp(dns=True, gateways=True)
 
 
-@pytest.mark.parametrize(("version", "gateway"), [(0, "0.0.0.0"), (2, "0.0.0.0"), (3, "::")])  # noqa: S104
+@pytest.mark.parametrize(("version", "gateway"), [(0, "0.0.0.0"), (2, "0.0.0.0"), (3, "::")])
 def test_no_default_route_is_a_gateway_that_says_so(version: int, gateway: str) -> None:
     [patch] = asked(port(ip_version=version, without_default_route=True))
 
