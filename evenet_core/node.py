@@ -43,7 +43,7 @@ from evenet_core.model.facts import HARDWARE, LinkFact, hardware_fact, link_fact
 from evenet_core.model.patches import PortPatch
 from evenet_core.model.ports import Port, PortUse, lower_name
 from evenet_core.model.resolved import InstancePort
-from evenet_core.planning.inputs import Inputs, ObjectNames, gather_inputs
+from evenet_core.planning.inputs import Inputs, ObjectNames, gather_inputs, vif_name
 from evenet_core.planning.planner import Planner
 from evenet_core.planning.routes import probed
 from evenet_core.plugins import Plugins
@@ -73,7 +73,7 @@ from evenet_core.runtime.sending import Sending, own_reports, uplinks_of
 from evenet_core.runtime.teardown import left_behind
 from evenet_core.runtime.witness import Witness
 from evenet_core.settings import NodeSettings
-from evenet_core.status import View, status_document, timestamp, verdict_document
+from evenet_core.status import View, port_documents, status_document, timestamp, verdict_document
 
 if TYPE_CHECKING:
     from evenet_core.probing.proxies import Proxies
@@ -141,7 +141,7 @@ class Node:
             self._planner,
             self._facts,
             self.journal,
-            ports=lambda: self.status()["ports"],
+            ports=lambda: port_documents(self._view()),
             changed=self._note_change,
         )
         self._ready = False  # facts are complete and planned: from now on every change of a fact counts
@@ -213,14 +213,7 @@ class Node:
 
     async def stop(self) -> None:
         """Stop; the network stays as it is."""
-        self._ready = False
-        self._alone.cancel()
-        self._contact.stop()
-        self._confirmation.stop()
-        await self._local.stop()
-        await self._dpcs.stop()
-        await self._sending.stop()
-        await self._probes.stop()
+        await self._stop_deciding()
         await self._facts.stop()
         await self._engine.stop()
         self._keeping.close()
@@ -231,6 +224,16 @@ class Node:
 
         Returns what could not be removed, a line each. Afterwards only `stop` makes sense.
         """
+        await self._stop_deciding()
+        left = await self._engine.teardown()
+        await self._facts.stop()
+        self._keeping.close()
+        self._memory.drop_copies()
+        self._kernel.tidy()
+        return left_behind(left)
+
+    async def _stop_deciding(self) -> None:
+        """Nobody wants anything of the engine any more."""
         self._ready = False
         self._alone.cancel()
         self._contact.stop()
@@ -239,12 +242,6 @@ class Node:
         await self._dpcs.stop()
         await self._sending.stop()
         await self._probes.stop()
-        left = await self._engine.teardown()
-        await self._facts.stop()
-        self._keeping.close()
-        self._memory.drop_copies()
-        self._kernel.tidy()
-        return left_behind(left)
 
     # -- asking -------------------------------------------------------------------------------------
 
@@ -672,7 +669,7 @@ class Node:
         """As `ObjectNames`; of an interface that is there without a look at all apps."""
         if thing[0] == "vif" and thing in self._planner.objects.values:
             vif = self._planner.objects.vif(thing)
-            return f"interface {vif.app}/{vif.name}"
+            return vif_name(vif.app, vif.name)
         return self._names(thing)
 
     def _view(self) -> View:

@@ -29,6 +29,7 @@ __all__ = [
     "View",
     "dpc_list",
     "dpc_summary",
+    "port_documents",
     "status_document",
     "time_of_day",
     "timestamp",
@@ -94,7 +95,7 @@ def status_document(view: View) -> dict[str, Any]:
         "local_server": view.local_server,
         "dpc": dpc_summary(view.verification),
         "uplinks": [_own_route(view, report) for report in view.uplinks],
-        "ports": [_port(view, adapter) for adapter in view.planner.inputs.adapters] + _unused_ports(view),
+        "ports": port_documents(view),
         "network_instances": [_instance(view, config.key) for config in view.config.network_instances if config.active],
         "apps": _apps(view),
         "items": counts,
@@ -330,6 +331,11 @@ def _model_error(view: View, adapter: Adapter) -> str:
 
 def _other_name(ifname: str, configured: str) -> str:
     return f"interface is {ifname}, and {configured} in the config: found by its place" if configured else ""
+
+
+def port_documents(view: View) -> list[dict[str, Any]]:
+    """Every adapter, and every other port of the config."""
+    return [_port(view, adapter) for adapter in view.planner.inputs.adapters] + _unused_ports(view)
 
 
 def _unused_ports(view: View) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ def resolve_vifs(
     found: dict[str, tuple[Vif, ...]] = {}
     for key, instance in instances.items():
         bridge = numbers.get("bridge", key) or 0
-        given = _Given(instance, bridge, settings, members.get(key, ()))
+        given = _Given(instance, bridge, settings, members[key])
         before = known.instances.get(key)
         if before is None or not before.holds(given, numbers):
             vifs, numbers = _resolved(given, numbers)
@@ -129,7 +129,7 @@ class Known:
         fresh = [app.key for app in changed]
         numbers = numbers.keep("app", [*(row.key for row in start), *fresh, *(row.key for row in end)])
         numbers, given = numbers.allocate_all("app", fresh, 1, MAX_APPS)
-        rows = [_row(app, key, given.get(key, 0)) for app, key in zip(changed, fresh, strict=True)]
+        rows = [_Row(key, _members(app, given.get(key, 0))) for app, key in zip(changed, fresh, strict=True)]
         others = [*rows, *self._rows[first : len(self._rows) - last]]
         self._apps, self._rows, self._pool = apps, [*start, *rows, *end], numbers.pools.get("app")
         if self._called != called:
@@ -159,10 +159,6 @@ class Known:
 class _Row(NamedTuple):
     key: str  # of an app
     members: tuple[_Member, ...]
-
-
-def _row(app: App, key: str, number: int) -> _Row:
-    return _Row(key, _members(app, number))
 
 
 def _same_ends(before: Sequence[App], after: Sequence[App]) -> tuple[int, int]:

@@ -33,7 +33,7 @@ from evenet_core.probing.ways import DIRECT
 from evenet_core.uplinks.connecting import Connection
 from evenet_core.uplinks.exchange import Exchange
 
-__all__ = ["Asking", "Operated", "looked_up"]
+__all__ = ["Asking", "Operated"]
 
 NETWORK, RADIO = "/api/v1/network", "/api/v1/radio"
 PORT = 8888
@@ -64,11 +64,8 @@ class Operated(Protocol):
     def is_silent(self) -> bool:
         """Whether there is radio silence."""
 
-    async def addresses_of(self, host: str) -> Sequence[IPAddress]:
-        """Where the server may be.
-
-        :raises ProbeError: nobody knows.
-        """
+    def addresses_of_app(self, name: str) -> Sequence[IPAddress]:
+        """Where an app of this name is; none if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +169,7 @@ class Asking:
         """
         url = Url(host=self._host, port=self._port, target=path, tls=False)
         failure = ProbeError(Cause.OTHER, f"{self._host} has no address")
-        for address in await self._operated.addresses_of(self._host):
+        for address in self._operated.addresses_of_app(self._host) or await _looked_up(self._host):
             try:
                 return await self._exchanged(url, address, body)
             except ProbeError as error:
@@ -196,7 +193,7 @@ class Asking:
             exchange.close()
 
 
-async def looked_up(host: str) -> list[IPAddress]:
+async def _looked_up(host: str) -> list[IPAddress]:
     """Addresses of a host as the node's own resolver knows them.
 
     :raises ProbeError: it knows none.

@@ -15,7 +15,7 @@ from evenet_core.model.networks import Probe, ProbeMethod
 from evenet_core.model.resolved import Vif
 from evenet_core.settings import NodeSettings
 
-__all__ = ["Inputs", "ObjectNames", "gather_inputs"]
+__all__ = ["Inputs", "ObjectNames", "gather_inputs", "vif_name"]
 
 TABLES = 501, 799  # routing tables of adapters
 BRIDGES = 1, 4000  # numbers of network instances
@@ -58,8 +58,13 @@ class ObjectNames:
             case ("instance", str(key)):
                 return f"network instance {self._instances.get(key, key)}"
             case ("vif", str(key), interface):
-                return f"interface {self._apps.get(key, key)}/{interface}"
+                return vif_name(self._apps.get(key, key), str(interface))
         return " ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+
+
+def vif_name(app: str, interface: str) -> str:
+    """What people call an app's interface."""
+    return f"interface {app}/{interface}"
 
 
 def gather_inputs(

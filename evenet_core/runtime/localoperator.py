@@ -118,11 +118,6 @@ class LocalOperator:
     def is_silent(self) -> bool:
         return self._dpcs.is_silent
 
-    async def addresses_of(self, host: str) -> Sequence[IPAddress]:
-        """An app by its name; else as the node's own resolver says."""
-        apps = [vif.addresses for vifs in self._planner.inputs.vifs.values() for vif in vifs if vif.app == host]
-        if apps:
-            return [address for addresses in apps for address in addresses]
-        from evenet_core.localserver.client import looked_up  # noqa: PLC0415  it is loaded by now
-
-        return await looked_up(host)
+    def addresses_of_app(self, name: str) -> Sequence[IPAddress]:
+        interfaces = (vif for vifs in self._planner.inputs.vifs.values() for vif in vifs if vif.app == name)
+        return [address for vif in interfaces for address in vif.addresses]
